@@ -1,0 +1,1 @@
+//! What the kernel may hold: owned buffers for completion-based I/O.

@@ -1,0 +1,1 @@
+//! Bridges from sakia to the ecosystem: hyper.

@@ -1,0 +1,1 @@
+//! The io_uring driver of sakia: ops, descriptors, closing and draining.

@@ -1,0 +1,1 @@
+//! A single-threaded task executor that knows no ring.

@@ -1,0 +1,1 @@
+//! The attributes of sakia: #[sakia::main] and #[sakia::test].

@@ -1,0 +1,1 @@
+//! Clock, timer wheel, sleep, timeout and interval for a single thread.
