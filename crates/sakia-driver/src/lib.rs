@@ -1,1 +1,34 @@
-//! The io_uring driver of sakia: ops, descriptors, closing and draining.
+//! The only crate of sakia that enters the kernel: ops, descriptors, closing and draining on io_uring.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("sakia runs on Linux only: it is built on io_uring");
+
+mod addr;
+mod close;
+mod context;
+mod drain;
+mod driver;
+mod fd;
+mod fork;
+mod graveyard;
+mod kernel;
+mod op;
+pub mod ops;
+mod pool;
+mod unpark;
+
+pub use addr::SockAddr;
+pub use close::{Close, close};
+pub use drain::Drained;
+pub use driver::{Config, Driver, Park};
+pub use fd::{Fd, FdInfo, FdRef, FdState, Kind};
+pub use graveyard::graves;
+pub use kernel::abi::{Cqe, Sqe, opcode};
+pub use kernel::uring::SetupError;
+pub use op::future::{LaneOp, Laned, Step, Submit};
+pub use op::lane::{Lane, Leftover, Side};
+pub use op::{Cancel, Completion, Holds, Op, Yields};
+pub use pool::{Blocking, BlockingError, spawn_blocking};
+pub use unpark::Unparker;

@@ -1,0 +1,214 @@
+//! Draining: how a driver comes to have nothing in flight. The mechanism; the policy (order, deadline, report) is the facade's.
+//!
+//! Each turn flushes, enters with GETEVENTS, dispatches. Every op is cancelled once, by its own tag (cancelling "all" is quadratic and could hit
+//! closes), and again, with back-off, only after a wait that reaped nothing. "Its completion was reaped" is the only event that
+//! means that an op is done: closing a ring is no barrier, so what is in flight at the deadline is quarantined: it
+//! goes to the thread's graveyard with its ring, and its memory is not freed before a completion says so.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::driver::{Driver, Park, Phase, push_cancel};
+use crate::fd::{FdInfo, Kind};
+use crate::graveyard;
+use crate::kernel::abi::opcode;
+use crate::kernel::{Below, Kernel, Wait};
+use crate::op::table::{Own, Tag};
+
+/// The longest single wait of a drain: how late a lost wake could make it.
+const STEP: Duration = Duration::from_millis(20);
+
+/// What a drain did and what it had to leave behind.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Ops that completed over the driver's life, cancelled ones included.
+    pub ops_completed: u64,
+    /// Ops that ended because they were cancelled.
+    pub ops_cancelled: u64,
+    /// Ops that would not complete by the deadline: their memory is set aside.
+    pub ops_quarantined: u64,
+    /// Quarantined ops by opcode.
+    pub quarantined: BTreeMap<&'static str, u64>,
+    /// Quarantined ops that may yet make a descriptor.
+    pub may_yield: u64,
+    /// Closes that went through the close table over the driver's life.
+    pub closes_drained: u64,
+    /// Closes that the kernel took and never answered.
+    pub closes_in_doubt: Vec<FdInfo>,
+    /// Descriptors closed over the driver's life, by kind.
+    pub closed: Vec<(Kind, u64)>,
+    /// Descriptors that are still open because the caller still holds their handles.
+    pub still_held: Vec<FdInfo>,
+    /// Destructors and wakers that panicked.
+    pub panics: u64,
+    /// Threads of the pool that did not end in time.
+    pub threads_left: usize,
+    /// Completions whose tag nobody knew. Always 0, or there is a bug in sakia or in the kernel.
+    pub stale: u64,
+}
+
+impl Driver {
+    /// Refuses new ops from here on; what is in flight goes on. The first step of the end.
+    pub fn refuse(&self) {
+        if self.phase() == Phase::Running {
+            self.set_phase(Phase::Draining);
+        }
+    }
+
+    /// Ends the driver: cancels and reaps every op, awaits every pending close, closes the ring. What is left at the deadline is quarantined.
+    ///
+    /// Ops that were detached on purpose (a bridge's last write) are given until the deadline before they are cancelled.
+    pub fn end(self: &Rc<Self>, deadline: Instant) -> Drained {
+        if self.phase() == Phase::Ended {
+            return Drained::default();
+        }
+        if self.is_forked() {
+            // The ring, its ops and the peers belong to the parent. Nothing here may touch them.
+            self.set_phase(Phase::Ended);
+            std::mem::forget(self.clone());
+            return Drained::default();
+        }
+        self.refuse();
+        if let Some(pool) = self.pool_if_used() {
+            pool.close();
+        }
+        self.reap_all(deadline);
+        let threads_left = self.pool_if_used().map_or(0, |pool| pool.join(deadline));
+        self.unparker().close();
+        let mut report = self.report();
+        report.threads_left = threads_left;
+        self.set_phase(Phase::Ended);
+        self.empty_results();
+        drop(self.take_eventfd());
+        if self.is_quiet() {
+            self.close_ring();
+        } else {
+            graveyard::bury(self.clone());
+        }
+        report
+    }
+
+    /// Whether nothing is in flight and no close is pending.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let core = self.core();
+        core.table.in_flight() == 0 && core.closes.pending() == 0 && !core.eventfd_armed
+    }
+
+    fn reap_all(&self, deadline: Instant) {
+        let mut pause = Duration::from_millis(1);
+        let mut cancelled = CancelRound::default();
+        loop {
+            let now = Instant::now();
+            let late = now >= deadline;
+            self.cancel_round(&mut cancelled, late);
+            if self.is_quiet() {
+                return;
+            }
+            let before = self.progress();
+            let wait = pause.min(STEP).min(deadline.saturating_duration_since(now));
+            let turned = self.turn(Park::For(wait), || false);
+            if self.progress() != before {
+                pause = Duration::from_millis(1);
+            } else if late || turned.is_err() && now + STEP >= deadline {
+                return;
+            } else if !wait.is_zero() {
+                // Nothing came: the next round asks again, a little later each time.
+                pause *= 2;
+                cancelled.again();
+            }
+        }
+    }
+
+    /// Something that changes whenever the drain gets on.
+    fn progress(&self) -> (u64, usize, bool) {
+        let core = self.core();
+        (core.table.counts.completed, core.closes.pending(), core.eventfd_armed)
+    }
+
+    /// Cancels each live op that has not been asked in this round; never a close.
+    fn cancel_round(&self, round: &mut CancelRound, late: bool) {
+        let mut core = self.core();
+        let live: Vec<(Tag, bool)> = core.table.live().map(|(tag, _, detached)| (tag, detached)).collect();
+        for (tag, detached) in live {
+            if detached && !late {
+                continue;
+            }
+            let first = core.table.cancel_once(tag);
+            if first || round.ask_again {
+                push_cancel(&mut core, tag.0);
+            }
+        }
+        if core.eventfd_armed && (round.ask_again || !std::mem::replace(&mut round.eventfd, true)) {
+            push_cancel(&mut core, Tag::own(Own::Eventfd));
+        }
+        round.ask_again = false;
+    }
+
+    fn report(&self) -> Drained {
+        let still_held = self.fds().into_iter().filter(|fd| !matches!(fd.kind, Kind::Ring | Kind::Eventfd)).collect();
+        let in_doubt = self.closes_in_doubt();
+        let core = self.core();
+        let mut report = Drained {
+            ops_completed: core.table.counts.completed,
+            ops_cancelled: core.table.counts.cancelled,
+            stale: core.table.counts.stale,
+            closes_drained: self.drained_closes(),
+            closes_in_doubt: in_doubt,
+            closed: self.ledger().closed(),
+            still_held,
+            panics: self.panics(),
+            ..Drained::default()
+        };
+        for (tag, code, _) in core.table.live() {
+            report.ops_quarantined += 1;
+            *report.quarantined.entry(opcode::name(code)).or_default() += 1;
+            report.may_yield += u64::from(core.table.may_yield(tag));
+        }
+        report.still_held.retain(|fd| fd.state != crate::fd::FdState::Closing && fd.state != crate::fd::FdState::Arrived);
+        report
+    }
+
+    /// A ring of the graveyard: reads what has completed since, and closes what that lets go of.
+    pub(crate) fn reap_grave(&self) {
+        let entered = self.core().kernel.enter(Wait::No);
+        if entered.is_ok() {
+            self.dispatch();
+            self.empty_results();
+        }
+    }
+
+    /// Closes the ring. What is in flight on it must be leaked from here on.
+    pub(crate) fn close_ring(&self) {
+        let kernel = std::mem::replace(&mut self.core().kernel, Below::Gone);
+        drop(kernel);
+    }
+
+    /// Results that nobody has taken: their descriptors are closed, their futures will find them gone.
+    fn empty_results(&self) {
+        let done = self.core().table.take_done();
+        for done in done {
+            self.close_adopted(done);
+        }
+        self.forget_close_results();
+        let wakers = self.core().table.take_wakers();
+        for waker in wakers {
+            self.wake_later(waker);
+        }
+        self.run_pending();
+    }
+}
+
+/// What a round of cancels has asked for already.
+#[derive(Default)]
+struct CancelRound {
+    eventfd: bool,
+    ask_again: bool,
+}
+
+impl CancelRound {
+    fn again(&mut self) {
+        self.ask_again = true;
+    }
+}

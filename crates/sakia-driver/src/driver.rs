@@ -1,0 +1,460 @@
+//! The driver of one thread: the kernel below, the two tables, and the turn that moves them on.
+//!
+//! It is a plain state machine: nothing moves but inside [`Driver::turn`] (flush, enter, dispatch, then wakes and releases) and where a
+//! drop needs an inner turn. Whoever owns the thread (the facade, a test, a foreign loop) calls it. Ending it is
+//! `drain.rs`; what other threads may touch is `unpark.rs`.
+
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::close::{CloseTable, Mounts};
+use crate::fd::ledger::Ledger;
+use crate::fd::{Descriptor, FdInfo, FdRef, FdState, Kind};
+use crate::fork::ForkGuard;
+use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
+use crate::kernel::call::{self, Call};
+use crate::kernel::uring::{Ask, Uring};
+use crate::kernel::{Below, Entered, Kernel, Sqe, Wait};
+use crate::op::dispatch::Pending;
+use crate::op::lane::Side;
+use crate::op::table::{Abandoned, Own, Polled, Table, Tag};
+use crate::op::{Holds, Orphan, Refusal, Yields};
+use crate::pool::Pool;
+use crate::unpark::Unparker;
+
+/// What a driver is asked to be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Entries of the submission queue, rounded up to a power of two; the completion queue has four times as many.
+    pub entries: u32,
+    /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
+    pub max_blocking: usize,
+    /// The most kernel worker threads for ops of bounded time (files), 0 for the kernel's default.
+    pub bounded_workers: u32,
+    /// The most kernel worker threads for ops of unbounded time (sockets, pipes that were forced to a worker), 0 for the kernel's default.
+    pub unbounded_workers: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            entries: 256,
+            max_blocking: 16,
+            bounded_workers: 0,
+            unbounded_workers: 64,
+        }
+    }
+}
+
+/// How long a turn may park.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Park {
+    /// Not at all.
+    No,
+    /// Until something completes, another thread wakes it, or the time is over.
+    For(Duration),
+    /// Until something completes or another thread wakes it.
+    Forever,
+}
+
+/// Where a driver stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Ops are taken.
+    Running,
+    /// It is being drained: no new op is taken.
+    Draining,
+    /// The ring is closed, or has gone to the graveyard.
+    Ended,
+}
+
+/// The kernel and what it has in hand; borrowed for a few lines at a time, never across code of the user's.
+pub(crate) struct Core {
+    pub(crate) kernel: Below,
+    pub(crate) table: Table,
+    pub(crate) closes: CloseTable,
+    /// Submissions that found the queue full; a cancel or a close is never dropped for want of a slot.
+    backlog: VecDeque<Sqe>,
+    /// Whether the read of the eventfd is in flight.
+    pub(crate) eventfd_armed: bool,
+}
+
+impl Core {
+    /// Pushes a submission, entering the kernel if the queue is full.
+    pub(crate) fn push(&mut self, sqe: Sqe) {
+        if self.backlog.is_empty() && (self.kernel.push(&sqe) || self.make_room() && self.kernel.push(&sqe)) {
+            return;
+        }
+        self.backlog.push_back(sqe);
+    }
+
+    fn make_room(&mut self) -> bool {
+        matches!(self.kernel.enter(Wait::No), Ok(Entered::Fine))
+    }
+
+    /// Moves the backlog to the queue as far as it goes.
+    fn flush_backlog(&mut self) {
+        while let Some(sqe) = self.backlog.front() {
+            if !self.kernel.push(sqe) && !(matches!(self.kernel.enter(Wait::No), Ok(Entered::Fine)) && self.kernel.push(sqe)) {
+                return;
+            }
+            self.backlog.pop_front();
+        }
+    }
+}
+
+/// An orphan that nobody waited for when it was abandoned.
+struct IdleOrphan {
+    fd: Weak<Descriptor>,
+    side: Side,
+    tag: Tag,
+}
+
+/// An io_uring driver for one thread. See the [crate's page](crate) for its life.
+pub struct Driver {
+    core: RefCell<Core>,
+    pending: RefCell<Pending>,
+    ledger: RefCell<Ledger>,
+    mounts: RefCell<Mounts>,
+    idle: RefCell<Vec<IdleOrphan>>,
+    unparker: Arc<Unparker>,
+    eventfd: Cell<Option<OwnedFd>>,
+    /// Where the kernel writes the eventfd's counter. Leaked with the ring if the read never ends.
+    counter: Box<Cell<u64>>,
+    fork: ForkGuard,
+    phase: Cell<Phase>,
+    depth: Cell<u32>,
+    panics: Cell<u64>,
+    drained_closes: Cell<u64>,
+    pool: OnceCell<Pool>,
+    max_blocking: usize,
+}
+
+impl Driver {
+    /// Sets a driver up on this thread, which it belongs to for ever.
+    ///
+    /// # Errors
+    /// When the ring or its eventfd cannot be made; the inner error is a [`SetupError`](crate::SetupError) that names cause and
+    /// cure. The ring shrinks before RLIMIT_MEMLOCK is reported.
+    pub fn new(config: &Config) -> io::Result<Rc<Self>> {
+        crate::graveyard::reap();
+        let kernel = Uring::new(&Ask {
+            entries: config.entries,
+            workers: [config.bounded_workers, config.unbounded_workers],
+        })?;
+        let eventfd = call::adopt(kernel.call(Call::Eventfd)?);
+        let unparker = Arc::new(Unparker::new(kernel.ring_fd(), eventfd.as_raw_fd()));
+        let driver = Rc::new(Self {
+            core: RefCell::new(Core {
+                kernel: Below::Uring(kernel),
+                table: Table::default(),
+                closes: CloseTable::default(),
+                backlog: VecDeque::new(),
+                eventfd_armed: false,
+            }),
+            pending: RefCell::default(),
+            ledger: RefCell::default(),
+            mounts: RefCell::default(),
+            idle: RefCell::default(),
+            unparker,
+            eventfd: Cell::new(Some(eventfd)),
+            counter: Box::new(Cell::new(0)),
+            fork: ForkGuard::new()?,
+            phase: Cell::new(Phase::Running),
+            depth: Cell::new(0),
+            panics: Cell::new(0),
+            drained_closes: Cell::new(0),
+            pool: OnceCell::new(),
+            max_blocking: config.max_blocking,
+        });
+        driver.arm_eventfd();
+        Ok(driver)
+    }
+
+    pub(crate) fn core(&self) -> RefMut<'_, Core> {
+        self.core.borrow_mut()
+    }
+
+    /// Answers a request on the spot.
+    pub(crate) fn call(&self, call: Call<'_>) -> io::Result<u64> {
+        self.core().kernel.call(call)
+    }
+
+    pub(crate) fn pending(&self) -> RefMut<'_, Pending> {
+        self.pending.borrow_mut()
+    }
+
+    pub(crate) fn ledger(&self) -> RefMut<'_, Ledger> {
+        self.ledger.borrow_mut()
+    }
+
+    pub(crate) fn mounts(&self) -> RefMut<'_, Mounts> {
+        self.mounts.borrow_mut()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Whether this process is the one that made the ring, and not a forked child.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.fork.is_child()
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.set(self.panics.get() + 1);
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.get()
+    }
+
+    pub(crate) fn count_drained_close(&self) {
+        self.drained_closes.set(self.drained_closes.get() + 1);
+    }
+
+    pub(crate) fn drained_closes(&self) -> u64 {
+        self.drained_closes.get()
+    }
+
+    pub(crate) fn take_eventfd(&self) -> Option<OwnedFd> {
+        self.eventfd.take()
+    }
+
+    /// The pool of threads for what has no opcode; it starts none before it is used.
+    pub(crate) fn pool(&self) -> &Pool {
+        self.pool.get_or_init(|| Pool::new(self.max_blocking))
+    }
+
+    pub(crate) fn pool_if_used(&self) -> Option<&Pool> {
+        self.pool.get()
+    }
+
+    /// What other threads wake this driver by.
+    pub fn unparker(&self) -> Arc<Unparker> {
+        self.unparker.clone()
+    }
+
+    /// How many ops are in flight, the driver's own not counted.
+    pub fn in_flight(&self) -> usize {
+        self.core().table.in_flight()
+    }
+
+    /// The driver that an op goes to: its descriptor's, which must be the current one, or the current one.
+    pub(crate) fn admit(own: Option<&Rc<Self>>) -> Result<Rc<Self>, Refusal> {
+        let driver = match own {
+            Some(driver) if driver.phase() != Phase::Running => return Err(Refusal::Ended),
+            Some(driver) if driver.is_current() => driver.clone(),
+            Some(_) => return Err(Refusal::Foreign),
+            None => Self::current().ok_or(Refusal::Foreign)?,
+        };
+        if driver.phase() != Phase::Running {
+            return Err(Refusal::Ended);
+        }
+        if driver.is_forked() {
+            return Err(Refusal::Forked);
+        }
+        Ok(driver)
+    }
+
+    /// Enters an op in the table and pushes it.
+    pub(crate) fn submit(&self, mut sqe: Sqe, holds: Holds, yields: Yields, lane: Option<Side>, waker: &Waker) -> Result<Tag, Refusal> {
+        let mut core = self.core();
+        if !core.kernel.supports(sqe.opcode) {
+            return Err(Refusal::Unsupported(opcode::name(sqe.opcode)));
+        }
+        let tag = core.table.insert(sqe.opcode, holds, yields, lane, waker.clone()).ok_or(Refusal::Full)?;
+        sqe.user_data = tag.0;
+        core.push(sqe);
+        Ok(tag)
+    }
+
+    pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
+        self.core().table.poll(tag, waker)
+    }
+
+    pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+        self.core().table.abandon(tag, op)
+    }
+
+    pub(crate) fn detach(&self, tag: Tag) {
+        self.core().table.detach(tag);
+    }
+
+    /// Asks the kernel to end an op, once. The request goes out with the next turn; only the op's own completion says what came of it.
+    pub(crate) fn cancel(&self, tag: Tag) {
+        if self.phase() == Phase::Ended || self.is_forked() {
+            return;
+        }
+        let mut core = self.core();
+        if core.table.cancel_once(tag) {
+            push_cancel(&mut core, tag.0);
+        }
+    }
+
+    /// Cancels the orphan at the next turn, unless somebody has come for it by then.
+    pub(crate) fn cancel_if_idle(&self, fd: &FdRef, side: Side, tag: Tag) {
+        let fd = Rc::downgrade(fd);
+        self.idle.borrow_mut().push(IdleOrphan { fd, side, tag });
+    }
+
+    fn sweep_idle(&self) {
+        if self.idle.borrow().is_empty() {
+            return;
+        }
+        let idle = std::mem::take(&mut *self.idle.borrow_mut());
+        for IdleOrphan { fd, side, tag } in idle {
+            let wanted = fd.upgrade().is_some_and(|fd| {
+                let lane = fd.lane(side);
+                lane.orphan() != Some(tag) || lane.is_held()
+            });
+            if !wanted {
+                self.cancel(tag);
+            }
+        }
+    }
+
+    /// The last handle of a descriptor goes while ops still name it: cancels the orphans of its lanes, and reaps what ends at once.
+    pub(crate) fn quiesce(&self, fd: &FdRef, sides: &[Side]) {
+        if self.phase() != Phase::Running || self.is_forked() {
+            // The drain cancels everything itself, in bulk; a forked child has no business in the ring.
+            return;
+        }
+        for side in sides {
+            let Some(tag) = fd.lane(*side).orphan() else { continue };
+            if !self.core().table.is_detached(tag) {
+                self.cancel(tag);
+            }
+        }
+        self.enter_now();
+    }
+
+    /// An inner turn: hands over what was pushed, reads what is done. Wakes and releases wait for the outermost turn.
+    fn enter_now(&self) {
+        let entered = {
+            let mut core = self.core();
+            core.flush_backlog();
+            core.kernel.enter(Wait::No)
+        };
+        // An error here comes again at the outermost turn, which has somebody to tell.
+        if entered.is_ok() {
+            self.dispatch();
+        }
+    }
+
+    /// One lap: hands over what was pushed, waits as long as `park` allows, reads what is done, then wakes and releases.
+    ///
+    /// `ready` is asked after the thread was announced as parked, and says whether there is something to run after all: what
+    /// other threads have queued before their [`unpark`](Unparker::unpark) is seen either there or by the wake.
+    ///
+    /// # Errors
+    /// When the ring is dead: the kernel has lost a completion, or the thread is not the ring's.
+    pub fn turn(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<()> {
+        if self.phase() == Phase::Ended {
+            return Err(Refusal::Ended.into());
+        }
+        if self.is_forked() {
+            return Err(Refusal::Forked.into());
+        }
+        self.sweep_idle();
+        self.depth.set(self.depth.get() + 1);
+        let entered = self.enter_for(park, ready);
+        self.dispatch();
+        self.depth.set(self.depth.get() - 1);
+        if self.depth.get() == 0 {
+            self.run_pending();
+        }
+        match entered? {
+            Entered::Fine => Ok(()),
+            Entered::Busy => {
+                // Out of memory for requests. They stay queued; the loop goes on, but not as fast as it can.
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(())
+            }
+            Entered::Dead => Err(io::Error::other("the kernel has lost a completion (EBADR): the ring cannot be trusted any more")),
+        }
+    }
+
+    fn enter_for(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<Entered> {
+        let mut core = self.core();
+        core.flush_backlog();
+        let wait = match park {
+            Park::No => Wait::No,
+            Park::For(time) if time.is_zero() => Wait::No,
+            Park::For(time) => Wait::For(time),
+            Park::Forever => Wait::Forever,
+        };
+        if wait == Wait::No || self.has_pending() {
+            if !core.kernel.wants_enter() {
+                return Ok(Entered::Fine);
+            }
+            return core.kernel.enter(Wait::No);
+        }
+        let asleep = self.unparker.park() && !ready();
+        let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
+        self.unparker.awake();
+        entered
+    }
+
+    fn arm_eventfd(&self) {
+        let mut core = self.core();
+        let counter = self.counter.as_ptr() as u64;
+        let size = size_of::<u64>() as u32;
+        let eventfd = self.eventfd.take();
+        let raw = eventfd.as_ref().map(AsRawFd::as_raw_fd);
+        self.eventfd.set(eventfd);
+        if let Some(raw) = raw {
+            core.push(Sqe::rw(opcode::READ, raw, counter, size, 0).tag(Tag::own(Own::Eventfd)));
+            core.eventfd_armed = true;
+        }
+    }
+
+    pub(crate) fn eventfd_completed(&self) {
+        self.core().eventfd_armed = false;
+        if self.phase() == Phase::Running {
+            self.arm_eventfd();
+        }
+    }
+
+    pub(crate) fn own_fds(&self) -> Vec<FdInfo> {
+        let eventfd = self.eventfd.take();
+        let raw = eventfd.as_ref().map(AsRawFd::as_raw_fd);
+        self.eventfd.set(eventfd);
+        let ring = (self.phase() != Phase::Ended).then(|| self.core().kernel.ring_fd());
+        let own = [(Kind::Ring, ring), (Kind::Eventfd, raw)];
+        own.into_iter()
+            .filter_map(|(kind, number)| {
+                Some(FdInfo {
+                    kind,
+                    number: number?,
+                    state: FdState::Open,
+                    age: Duration::ZERO,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Pushes the cancel of a tag; its own answer says nothing and is skipped where the kernel can.
+pub(crate) fn push_cancel(core: &mut Core, tag: u64) {
+    let skip = if core.kernel.skips_success() { IOSQE_CQE_SKIP_SUCCESS } else { 0 };
+    core.push(Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0).flags(skip).tag(Tag::own(Own::Cancel)));
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("phase", &self.phase.get()).finish_non_exhaustive()
+    }
+}

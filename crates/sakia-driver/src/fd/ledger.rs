@@ -1,0 +1,139 @@
+//! The ledger: every descriptor that a driver owns, keyed by identity and never by number.
+
+use std::cell::Cell;
+use std::fmt;
+use std::os::fd::RawFd;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::{Descriptor, Kind};
+use crate::driver::Driver;
+use crate::op::Yields;
+use crate::op::lane::Side;
+
+/// What a descriptor is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FdState {
+    /// A handle owns it.
+    Open,
+    /// A handle or an op owns it, and an op in flight names it.
+    OpInFlight,
+    /// It arrived for a future that has gone, or has not looked yet.
+    Arrived,
+    /// It waits in the close table for the end of its close.
+    Closing,
+    /// The kernel took its close and was not heard of again: the number may be somebody else's by now.
+    InDoubt,
+}
+
+impl fmt::Display for FdState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::OpInFlight => "op in flight",
+            Self::Arrived => "arrived",
+            Self::Closing => "closing",
+            Self::InDoubt => "in doubt",
+        })
+    }
+}
+
+/// One line of the ledger.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FdInfo {
+    /// What it is.
+    pub kind: Kind,
+    /// Its number.
+    pub number: RawFd,
+    /// What it is doing.
+    pub state: FdState,
+    /// How long the driver has owned it; zero for one that has just arrived.
+    pub age: Duration,
+}
+
+impl fmt::Display for FdInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}, {:.1?})", self.kind, self.number, self.state, self.age)
+    }
+}
+
+struct Line {
+    descriptor: Weak<Descriptor>,
+    since: Instant,
+}
+
+/// The descriptors of one driver, and how many it has closed of each kind.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    lines: Slab<Line>,
+    closed: [Cell<u64>; Kind::ALL.len()],
+}
+
+impl Ledger {
+    pub(crate) fn count_close(&self, kind: Kind) {
+        if let Some(at) = Kind::ALL.iter().position(|each| *each == kind) {
+            self.closed[at].set(self.closed[at].get() + 1);
+        }
+    }
+
+    pub(crate) fn closed(&self) -> Vec<(Kind, u64)> {
+        let counts = Kind::ALL.iter().zip(&self.closed);
+        counts.map(|(kind, n)| (*kind, n.get())).filter(|(_, n)| *n > 0).collect()
+    }
+}
+
+impl Driver {
+    pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> usize {
+        self.ledger().lines.insert(Line {
+            descriptor,
+            since: Instant::now(),
+        })
+    }
+
+    pub(crate) fn forget_descriptor(&self, line: usize) {
+        self.ledger().lines.remove(line);
+    }
+
+    /// Lists every descriptor that this driver owns, its own ring and eventfd among them.
+    pub fn fds(&self) -> Vec<FdInfo> {
+        let now = Instant::now();
+        let mut list = self.own_fds();
+        for (_, line) in &self.ledger().lines {
+            let Some(descriptor) = line.descriptor.upgrade() else {
+                continue;
+            };
+            // One count is the upgrade's own.
+            let in_flight = Rc::strong_count(&descriptor) - 1 > descriptor.handles.get() as usize;
+            let age = now - line.since;
+            list.push(FdInfo {
+                kind: descriptor.kind(),
+                number: descriptor.raw(),
+                state: if in_flight { FdState::OpInFlight } else { FdState::Open },
+                age,
+            });
+            let kind = if descriptor.kind() == Kind::UnixListener { Kind::UnixStream } else { Kind::TcpStream };
+            list.extend(descriptor.lane(Side::In).connections().into_iter().map(|number| FdInfo {
+                kind,
+                number,
+                state: FdState::Arrived,
+                age: Duration::ZERO,
+            }));
+        }
+        let core = self.core();
+        list.extend(core.table.adopted().map(|(number, yields)| FdInfo {
+            kind: match yields {
+                Yields::Descriptor(kind) => kind,
+                Yields::Nothing => Kind::File,
+            },
+            number,
+            state: FdState::Arrived,
+            age: Duration::ZERO,
+        }));
+        list.extend(core.closes.infos());
+        list
+    }
+}

@@ -1,0 +1,325 @@
+//! Descriptors: who owns one, and what happens when its last handle is dropped.
+//!
+//! An [`Fd`] is a user's handle; its clones (split halves) count as handles of one [`Descriptor`]. Each op in flight holds the descriptor too, but
+//! not as a handle: when the last handle goes, the ops that are left are cancelled and reaped, and the last of all to let go
+//! closes it, at once (`close.rs` says how). So a number is never closed, and never used again, under an op that names it.
+
+pub(crate) mod ledger;
+
+use std::cell::Cell;
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::task::Waker;
+
+use crate::driver::Driver;
+use crate::op::lane::{Lane, Side};
+
+pub use ledger::{FdInfo, FdState};
+
+/// A descriptor, shared by its handles and the ops that name it.
+pub type FdRef = Rc<Descriptor>;
+
+/// What a descriptor is, as far as closing it and reporting it need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A file, or what open(2) gave that is not a directory.
+    File,
+    /// A directory.
+    Directory,
+    /// A pipe's end.
+    Pipe,
+    /// A listening TCP socket.
+    TcpListener,
+    /// A connected TCP socket.
+    TcpStream,
+    /// A UDP socket.
+    UdpSocket,
+    /// A listening Unix socket.
+    UnixListener,
+    /// A connected Unix socket.
+    UnixStream,
+    /// A socket on its way to become one of the others.
+    Socket,
+    /// A ring of the driver.
+    Ring,
+    /// The eventfd by which other threads wake the driver.
+    Eventfd,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::File,
+        Self::Directory,
+        Self::Pipe,
+        Self::TcpListener,
+        Self::TcpStream,
+        Self::UdpSocket,
+        Self::UnixListener,
+        Self::UnixStream,
+        Self::Socket,
+        Self::Ring,
+        Self::Eventfd,
+    ];
+
+    fn is_socket(self) -> bool {
+        matches!(
+            self,
+            Self::TcpListener | Self::TcpStream | Self::UdpSocket | Self::UnixListener | Self::UnixStream | Self::Socket
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Pipe => "pipe",
+            Self::TcpListener => "TCP listener",
+            Self::TcpStream => "TCP stream",
+            Self::UdpSocket => "UDP socket",
+            Self::UnixListener => "Unix listener",
+            Self::UnixStream => "Unix stream",
+            Self::Socket => "socket",
+            Self::Ring => "ring",
+            Self::Eventfd => "eventfd",
+        })
+    }
+}
+
+/// What is known of SO_LINGER: a socket that has it may block its closer for seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Linger {
+    /// Never set: close(2) does not block.
+    Unset,
+    /// Set through us, or inherited from a listener that has it.
+    Set,
+    /// Somebody else has had the descriptor in hand: ask the kernel.
+    Unknown,
+}
+
+/// See [`FdRef`].
+pub struct Descriptor {
+    fd: Cell<Option<OwnedFd>>,
+    raw: RawFd,
+    kind: Cell<Kind>,
+    driver: Rc<Driver>,
+    handles: Cell<u32>,
+    linger: Cell<Linger>,
+    /// Whether it was opened for writing, so that the close may have to flush.
+    writable: Cell<bool>,
+    /// Who waits until no op names it any more.
+    closer: Cell<Option<Waker>>,
+    lanes: [Lane; 2],
+    ledger: usize,
+}
+
+impl Descriptor {
+    /// The number, to be written into an SQE of an op that holds this reference.
+    pub(crate) fn raw(&self) -> RawFd {
+        self.raw
+    }
+
+    pub(crate) fn driver(&self) -> &Rc<Driver> {
+        &self.driver
+    }
+
+    pub(crate) fn lane(&self, side: Side) -> &Lane {
+        &self.lanes[side as usize]
+    }
+
+    pub(crate) fn has_handles(&self) -> bool {
+        self.handles.get() > 0
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind.get()
+    }
+
+    pub(crate) fn linger(&self) -> Linger {
+        self.linger.get()
+    }
+
+    pub(crate) fn set_linger(&self, linger: Linger) {
+        self.linger.set(linger);
+    }
+
+    /// An op has let go of it: who waits for that?
+    pub(crate) fn take_closer(&self) -> Option<Waker> {
+        self.closer.take()
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.get()
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            self.driver.forget_descriptor(self.ledger);
+            let how = self.driver.how_to_close(self);
+            self.driver.end_descriptor(fd, self.kind(), how);
+        }
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.raw)
+    }
+}
+
+/// A user's handle of a descriptor that a driver owns.
+///
+/// Dropping the last handle closes the descriptor with close(2) before `drop` returns, inside or outside the runtime and while unwinding; ops
+/// of its own that are still in flight are cancelled and reaped first. The exceptions (a file on a network or user-space file system that was
+/// opened for writing, a socket with SO_LINGER set, an op that cannot be cancelled) become pending closes, which
+/// the end of the runtime drains.
+///
+/// A handle is `!Send`: its ring belongs to one thread.
+pub struct Fd {
+    inner: FdRef,
+}
+
+impl Fd {
+    /// Gives a descriptor to the thread's current driver.
+    ///
+    /// # Errors
+    /// If no driver is current; the descriptor is closed then.
+    pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Self> {
+        let driver = Driver::current().ok_or_else(|| std::io::Error::from(crate::op::Refusal::Foreign))?;
+        Ok(Self::on(&driver, fd, kind))
+    }
+
+    pub(crate) fn on(driver: &Rc<Driver>, fd: OwnedFd, kind: Kind) -> Self {
+        let raw = fd.as_raw_fd();
+        let inner = Rc::new_cyclic(|weak| Descriptor {
+            fd: Cell::new(Some(fd)),
+            raw,
+            kind: Cell::new(kind),
+            driver: driver.clone(),
+            handles: Cell::new(1),
+            linger: Cell::new(Linger::Unset),
+            writable: Cell::new(false),
+            closer: Cell::new(None),
+            lanes: [Lane::default(), Lane::default()],
+            ledger: driver.enter_descriptor(weak.clone()),
+        });
+        Self { inner }
+    }
+
+    /// The descriptor, for an op to hold.
+    pub(crate) fn inner(&self) -> &FdRef {
+        &self.inner
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind()
+    }
+
+    /// Says what a socket has become: a listener, a stream.
+    pub fn set_kind(&self, kind: Kind) {
+        self.inner.kind.set(kind);
+    }
+
+    /// Notes that it was opened for writing.
+    pub(crate) fn set_writable(&self) {
+        self.inner.writable.set(true);
+    }
+
+    /// Notes that somebody else has, or has had, the descriptor in hand: what we know of its options may be wrong.
+    pub fn came_from_outside(&self) {
+        if self.kind().is_socket() {
+            self.inner.set_linger(Linger::Unknown);
+        } else {
+            self.set_writable();
+        }
+    }
+
+    /// Notes that SO_LINGER was set or cleared.
+    pub(crate) fn note_linger(&self, set: bool) {
+        self.inner.set_linger(if set { Linger::Set } else { Linger::Unset });
+    }
+
+    /// Whether this is the only handle.
+    pub fn is_unique(&self) -> bool {
+        self.inner.handles.get() == 1
+    }
+
+    /// Whether both are handles of one descriptor.
+    pub fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Whether an op in flight, or a future that was not dropped yet, still names it.
+    pub(crate) fn is_busy(&self) -> bool {
+        Rc::strong_count(&self.inner) > self.inner.handles.get() as usize
+    }
+
+    /// Cancels the ops that were abandoned on it, and reaps what ends at once.
+    pub(crate) fn quiesce(&self) {
+        self.inner.driver.quiesce(&self.inner, &[Side::In, Side::Out]);
+    }
+
+    /// The same for what was to be received; writes are left to finish.
+    pub(crate) fn quiesce_in(&self) {
+        self.inner.driver.quiesce(&self.inner, &[Side::In]);
+    }
+
+    /// Notes who is to be woken when no op names the descriptor any more.
+    pub(crate) fn watch_quiet(&self, waker: &Waker) {
+        self.inner.closer.set(Some(waker.clone()));
+    }
+
+    /// Takes the number out if nobody else names the descriptor. The handle is an empty shell afterwards.
+    pub(crate) fn take(&self) -> Option<OwnedFd> {
+        if self.is_busy() || !self.is_unique() {
+            return None;
+        }
+        let fd = self.inner.fd.take()?;
+        self.inner.driver.forget_descriptor(self.inner.ledger);
+        Some(fd)
+    }
+}
+
+impl Clone for Fd {
+    fn clone(&self) -> Self {
+        self.inner.handles.set(self.inner.handles.get() + 1);
+        Self {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        let handles = self.inner.handles.get() - 1;
+        self.inner.handles.set(handles);
+        if handles == 0 && Rc::strong_count(&self.inner) > 1 {
+            self.quiesce();
+        }
+    }
+}
+
+impl AsFd for Fd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.came_from_outside();
+        let fd = self.inner.fd.take();
+        let raw = fd.as_ref().map(AsRawFd::as_raw_fd);
+        self.inner.fd.set(fd);
+        assert!(raw.is_some(), "the handle was closed");
+        // SAFETY: the descriptor is open (asserted) and owned by `self.inner`, which this borrow keeps alive; it is taken out only by
+        // `take`, whose callers consume the handle.
+        unsafe { BorrowedFd::borrow_raw(self.inner.raw) }
+    }
+}
+
+impl fmt::Debug for Fd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.inner, f)
+    }
+}

@@ -1,0 +1,188 @@
+//! The two records that cross the seam: a submission (SQE) and a completion (CQE).
+//!
+//! They are our own `repr(C)` types with the layout of the kernel's `struct io_uring_sqe` and `struct io_uring_cqe`, so
+//! that every kernel below the seam reads the same description of a system call, and no type of the io-uring crate
+//! is public. That layout is held against the crate's types in `kernel/uring/sys.rs`. No code that enters the kernel stands here.
+
+use std::os::fd::RawFd;
+
+/// One submission: a complete, stable description of a system call, 64 bytes long (io_uring_sqe in liburing's words).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sqe {
+    pub(crate) opcode: u8,
+    pub(crate) flags: u8,
+    pub(crate) ioprio: u16,
+    pub(crate) fd: RawFd,
+    pub(crate) off: u64,
+    pub(crate) addr: u64,
+    pub(crate) len: u32,
+    pub(crate) op_flags: u32,
+    pub(crate) user_data: u64,
+    pub(crate) buf_index: u16,
+    pub(crate) personality: u16,
+    pub(crate) splice_fd_in: i32,
+    pub(crate) addr3: u64,
+    pub(crate) pad: u64,
+}
+
+impl Sqe {
+    /// Describes an op the way liburing's `io_uring_prep_rw` does: opcode, descriptor, address, length, offset.
+    pub fn rw(opcode: u8, fd: RawFd, addr: u64, len: u32, off: u64) -> Self {
+        Self {
+            opcode,
+            fd,
+            off,
+            addr,
+            len,
+            ..Self::default()
+        }
+    }
+
+    /// Sets the flags word that belongs to the opcode (`rw_flags`, `msg_flags`, `open_flags`, …).
+    pub fn op_flags(mut self, flags: u32) -> Self {
+        self.op_flags = flags;
+        self
+    }
+
+    /// Sets the `IOSQE_*` flags.
+    pub(crate) fn flags(mut self, flags: u8) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Sets the second descriptor (`splice_fd_in`).
+    pub(crate) fn splice_fd_in(mut self, fd: RawFd) -> Self {
+        self.splice_fd_in = fd;
+        self
+    }
+
+    /// Sets the tag that the completion will carry.
+    pub(crate) fn tag(mut self, user_data: u64) -> Self {
+        self.user_data = user_data;
+        self
+    }
+}
+
+/// One completion: the tag of its submission, the result, and the flags (io_uring_cqe).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cqe {
+    pub(crate) user_data: u64,
+    pub(crate) res: i32,
+    pub(crate) flags: u32,
+}
+
+impl Cqe {
+    /// Whether further completions of the same op will follow (`IORING_CQE_F_MORE`).
+    pub(crate) fn more(&self) -> bool {
+        self.flags & CQE_F_MORE != 0
+    }
+}
+
+pub(crate) const CQE_F_MORE: u32 = 1 << 1;
+/// Run the op on a worker thread from the start.
+pub(crate) const IOSQE_ASYNC: u8 = 1 << 4;
+/// Post no completion when the op succeeds (Linux 5.17).
+pub(crate) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
+
+/// The opcodes that sakia uses, by the kernel's numbers.
+pub mod opcode {
+    /// `IORING_OP_NOP`, Linux 5.1.
+    pub const NOP: u8 = 0;
+    /// `IORING_OP_READV`, Linux 5.1.
+    pub const READV: u8 = 1;
+    /// `IORING_OP_WRITEV`, Linux 5.1.
+    pub const WRITEV: u8 = 2;
+    /// `IORING_OP_FSYNC`, Linux 5.1.
+    pub const FSYNC: u8 = 3;
+    /// `IORING_OP_POLL_ADD`, Linux 5.1.
+    pub const POLL_ADD: u8 = 6;
+    /// `IORING_OP_SENDMSG`, Linux 5.3.
+    pub const SENDMSG: u8 = 9;
+    /// `IORING_OP_RECVMSG`, Linux 5.3.
+    pub const RECVMSG: u8 = 10;
+    /// `IORING_OP_TIMEOUT`, Linux 5.4.
+    pub const TIMEOUT: u8 = 11;
+    /// `IORING_OP_ACCEPT`, Linux 5.5.
+    pub const ACCEPT: u8 = 13;
+    /// `IORING_OP_ASYNC_CANCEL`, Linux 5.5.
+    pub const ASYNC_CANCEL: u8 = 14;
+    /// `IORING_OP_CONNECT`, Linux 5.5.
+    pub const CONNECT: u8 = 16;
+    /// `IORING_OP_FALLOCATE`, Linux 5.6.
+    pub const FALLOCATE: u8 = 17;
+    /// `IORING_OP_OPENAT`, Linux 5.6.
+    pub const OPENAT: u8 = 18;
+    /// `IORING_OP_CLOSE`, Linux 5.6.
+    pub const CLOSE: u8 = 19;
+    /// `IORING_OP_STATX`, Linux 5.6.
+    pub const STATX: u8 = 21;
+    /// `IORING_OP_READ`, Linux 5.6.
+    pub const READ: u8 = 22;
+    /// `IORING_OP_WRITE`, Linux 5.6.
+    pub const WRITE: u8 = 23;
+    /// `IORING_OP_FADVISE`, Linux 5.6.
+    pub const FADVISE: u8 = 24;
+    /// `IORING_OP_SEND`, Linux 5.6.
+    pub const SEND: u8 = 26;
+    /// `IORING_OP_RECV`, Linux 5.6.
+    pub const RECV: u8 = 27;
+    /// `IORING_OP_OPENAT2`, Linux 5.6.
+    pub const OPENAT2: u8 = 28;
+    /// `IORING_OP_SPLICE`, Linux 5.7.
+    pub const SPLICE: u8 = 30;
+    /// `IORING_OP_RENAMEAT`, Linux 5.11.
+    pub const RENAMEAT: u8 = 35;
+    /// `IORING_OP_UNLINKAT`, Linux 5.11.
+    pub const UNLINKAT: u8 = 36;
+    /// `IORING_OP_MKDIRAT`, Linux 5.15.
+    pub const MKDIRAT: u8 = 37;
+    /// `IORING_OP_SYMLINKAT`, Linux 5.15.
+    pub const SYMLINKAT: u8 = 38;
+    /// `IORING_OP_LINKAT`, Linux 5.15.
+    pub const LINKAT: u8 = 39;
+    /// `IORING_OP_MSG_RING`, Linux 5.18.
+    pub const MSG_RING: u8 = 40;
+    /// `IORING_OP_SOCKET`, Linux 5.19.
+    pub const SOCKET: u8 = 45;
+    /// `IORING_OP_FTRUNCATE`, Linux 6.9.
+    pub const FTRUNCATE: u8 = 55;
+
+    /// The opcode's name as the kernel's headers write it, without its prefix.
+    pub fn name(code: u8) -> &'static str {
+        match code {
+            NOP => "NOP",
+            READV => "READV",
+            WRITEV => "WRITEV",
+            FSYNC => "FSYNC",
+            POLL_ADD => "POLL_ADD",
+            SENDMSG => "SENDMSG",
+            RECVMSG => "RECVMSG",
+            TIMEOUT => "TIMEOUT",
+            ACCEPT => "ACCEPT",
+            ASYNC_CANCEL => "ASYNC_CANCEL",
+            CONNECT => "CONNECT",
+            FALLOCATE => "FALLOCATE",
+            OPENAT => "OPENAT",
+            CLOSE => "CLOSE",
+            STATX => "STATX",
+            READ => "READ",
+            WRITE => "WRITE",
+            FADVISE => "FADVISE",
+            SEND => "SEND",
+            RECV => "RECV",
+            OPENAT2 => "OPENAT2",
+            SPLICE => "SPLICE",
+            RENAMEAT => "RENAMEAT",
+            UNLINKAT => "UNLINKAT",
+            MKDIRAT => "MKDIRAT",
+            SYMLINKAT => "SYMLINKAT",
+            LINKAT => "LINKAT",
+            MSG_RING => "MSG_RING",
+            SOCKET => "SOCKET",
+            FTRUNCATE => "FTRUNCATE",
+            _ => "UNKNOWN",
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a kernel answers on the spot: requests that cannot block, so that a turn of the ring would only cost.
+//!
+//! Each is one plain system call, tried again on `EINTR` (closing another ring of this thread sends a stray one, see
+//! io_uring's exit work), but for `close`, where the number is gone whatever the answer says. Nothing that can wait
+//! for a peer or for a disk may be added here.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use crate::addr::SockAddr;
+
+/// A request that is answered on the spot. The answer is the system call's return value.
+#[derive(Debug)]
+pub(crate) enum Call<'a> {
+    /// close(2): ends this descriptor. The caller owned it and forgets the number, whatever the answer.
+    Close(OwnedFd),
+    /// shutdown(2) of a socket.
+    Shutdown(RawFd, i32),
+    /// eventfd(2): counter 0, EFD_CLOEXEC.
+    Eventfd,
+    /// socket(2): domain, type (with SOCK_CLOEXEC), protocol.
+    Socket(i32, i32, i32),
+    /// bind(2).
+    Bind(RawFd, &'a SockAddr),
+    /// listen(2).
+    Listen(RawFd, i32),
+    /// getsockname(2).
+    SockName(RawFd, &'a mut SockAddr),
+    /// getpeername(2).
+    PeerName(RawFd, &'a mut SockAddr),
+    /// setsockopt(2): level, name, value.
+    SetOption(RawFd, i32, i32, &'a [u8]),
+    /// getsockopt(2): level, name, value.
+    GetOption(RawFd, i32, i32, &'a mut [u8]),
+    /// recv(2) with MSG_DONTWAIT and the given flags.
+    TryRecv(RawFd, &'a mut [u8], i32),
+    /// send(2) with MSG_DONTWAIT and MSG_NOSIGNAL.
+    TrySend(RawFd, &'a [u8]),
+    /// lseek(2): offset, whence.
+    Seek(RawFd, i64, i32),
+    /// statx(2) of the descriptor itself with AT_STATX_DONT_SYNC: what the kernel knows without asking a server.
+    Device(RawFd, &'a mut Device),
+}
+
+/// What [`Call::Device`] learns of a descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    /// `st_mode`, with the file type.
+    pub(crate) mode: u32,
+}
+
+/// Carries a call out on this machine's own kernel.
+pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
+    match call {
+        Call::Close(fd) => close(fd),
+        Call::Shutdown(fd, how) => {
+            // SAFETY: shutdown(2) reads two integers and touches no memory of ours.
+            retry(|| i64::from(unsafe { libc::shutdown(fd, how) }))
+        }
+        Call::Eventfd => {
+            // SAFETY: eventfd(2) reads two integers. The descriptor that it returns is adopted by the caller.
+            retry(|| i64::from(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) }))
+        }
+        Call::Socket(domain, kind, protocol) => {
+            // SAFETY: socket(2) reads three integers. The descriptor that it returns is adopted by the caller.
+            retry(|| i64::from(unsafe { libc::socket(domain, kind, protocol) }))
+        }
+        Call::Bind(fd, addr) => {
+            // SAFETY: the pointer and the length describe `addr`, which is borrowed for the whole call and only read.
+            retry(|| i64::from(unsafe { libc::bind(fd, addr.as_ptr(), addr.len()) }))
+        }
+        Call::Listen(fd, backlog) => {
+            // SAFETY: listen(2) reads two integers.
+            retry(|| i64::from(unsafe { libc::listen(fd, backlog) }))
+        }
+        Call::SockName(fd, addr) => {
+            let (ptr, len) = addr.as_out();
+            // SAFETY: both pointers lead into `addr`, which is borrowed mutably for the whole call; `len` holds its capacity.
+            retry(|| i64::from(unsafe { libc::getsockname(fd, ptr, len) }))
+        }
+        Call::PeerName(fd, addr) => {
+            let (ptr, len) = addr.as_out();
+            // SAFETY: as for getsockname above.
+            retry(|| i64::from(unsafe { libc::getpeername(fd, ptr, len) }))
+        }
+        Call::SetOption(fd, level, name, value) => {
+            // SAFETY: the pointer and the length describe `value`, borrowed for the call and only read.
+            retry(|| i64::from(unsafe { libc::setsockopt(fd, level, name, value.as_ptr().cast(), value.len() as u32) }))
+        }
+        Call::GetOption(fd, level, name, value) => {
+            let mut len = value.len() as libc::socklen_t;
+            // SAFETY: the kernel writes at most `len` bytes to `value`, which is borrowed mutably for the call.
+            retry(|| i64::from(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len) }))
+        }
+        Call::TryRecv(fd, buf, flags) => {
+            let flags = flags | libc::MSG_DONTWAIT;
+            // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed mutably for the call.
+            retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) } as i64)
+        }
+        Call::TrySend(fd, buf) => {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: the kernel reads at most `buf.len()` bytes of `buf`, borrowed for the call.
+            retry(|| unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), flags) } as i64)
+        }
+        Call::Seek(fd, offset, whence) => {
+            // SAFETY: lseek(2) reads three integers.
+            retry(|| unsafe { libc::lseek(fd, offset, whence) })
+        }
+        Call::Device(fd, device) => stat_device(fd, device),
+    }
+}
+
+fn close(fd: OwnedFd) -> io::Result<u64> {
+    let raw = fd.as_raw_fd();
+    std::mem::forget(fd);
+    // SAFETY: `fd` owned the number and was forgotten above, so nobody else closes it. On Linux the number is free after
+    // close(2) whatever it returns, so it is never tried again.
+    match unsafe { libc::close(raw) } {
+        0 => Ok(0),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
+    // SAFETY: an all-zero statx is a value of that type: it is made of integers.
+    let mut out: libc::statx = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: the path is a static C string, `out` is ours for the whole call.
+    retry(|| i64::from(unsafe { libc::statx(fd, c"".as_ptr(), flags, libc::STATX_TYPE, &mut out) }))?;
+    *device = Device {
+        major: out.stx_dev_major,
+        minor: out.stx_dev_minor,
+        mode: u32::from(out.stx_mode),
+    };
+    Ok(0)
+}
+
+/// Calls again while the answer is `EINTR`.
+fn retry(mut call: impl FnMut() -> i64) -> io::Result<u64> {
+    loop {
+        if let Ok(n) = u64::try_from(call()) {
+            return Ok(n);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Takes ownership of a descriptor that a system call has just returned.
+pub(crate) fn adopt(raw: u64) -> OwnedFd {
+    // SAFETY: the caller passes the return value of a call that created a descriptor (socket, a CQE of an op that yields
+    // one), exactly once, the moment it was returned: nobody else can know the number yet.
+    unsafe { OwnedFd::from_raw_fd(raw as RawFd) }
+}

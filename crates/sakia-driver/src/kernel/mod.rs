@@ -1,0 +1,131 @@
+//! The seam: everything that sakia asks of a kernel passes through [`Kernel`].
+//!
+//! Above the seam there are SQEs, CQEs and [`Call`]s; below it somebody carries them out. Today that is Linux io_uring
+//! ([`uring`]); the trait is shaped so that a kernel of epoll and threads, or one that is simulated, can stand here as well. No op,
+//! no noun and no line of the facade may know which one it is: what they need to know is asked through the trait.
+
+pub(crate) mod abi;
+pub(crate) mod call;
+pub(crate) mod uring;
+
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+pub(crate) use abi::{Cqe, Sqe};
+pub(crate) use call::Call;
+
+/// How long an [`Kernel::enter`] may wait for a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Hand over what was pushed, fetch what is done, return.
+    No,
+    /// Until one completion is there, or the time is over.
+    For(Duration),
+    /// Until one completion is there.
+    Forever,
+}
+
+/// What a kernel said about an enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The kernel was entered; what it has to tell stands in the completions.
+    Fine,
+    /// The kernel is short of memory for requests: what was pushed is still there, try again later.
+    Busy,
+    /// A completion was lost: nothing in flight on this ring can be trusted any more.
+    Dead,
+}
+
+/// What lies below the seam. One thread owns it; [`crate::unpark`] is the only part that other threads touch.
+pub(crate) trait Kernel {
+    /// Queues a submission; `false` if the queue is full (enter, then push again).
+    fn push(&mut self, sqe: &Sqe) -> bool;
+
+    /// Hands over what was pushed and waits for a completion as long as `wait` allows.
+    fn enter(&mut self, wait: Wait) -> io::Result<Entered>;
+
+    /// Takes the next completion, in the order in which they arrived.
+    fn pop(&mut self) -> Option<Cqe>;
+
+    /// Whether an enter would do something: submissions are waiting, or completions that only an enter fetches.
+    fn wants_enter(&mut self) -> bool;
+
+    /// Whether an op of this opcode can be pushed at all.
+    fn supports(&self, opcode: u8) -> bool;
+
+    /// Whether a successful op can be told to post no completion.
+    fn skips_success(&self) -> bool;
+
+    /// Answers a request on the spot.
+    fn call(&self, call: Call<'_>) -> io::Result<u64>;
+
+    /// The descriptor that another thread's wake goes to, and that a report lists.
+    fn ring_fd(&self) -> RawFd;
+}
+
+/// The kernel that a driver runs on. A match on it is all that choosing one costs.
+pub(crate) enum Below {
+    /// Linux io_uring.
+    Uring(uring::Uring),
+    /// The driver has ended and its ring is closed; only calls on descriptors that outlive it are answered.
+    Gone,
+}
+
+impl Kernel for Below {
+    fn push(&mut self, sqe: &Sqe) -> bool {
+        match self {
+            Self::Uring(uring) => uring.push(sqe),
+            Self::Gone => false,
+        }
+    }
+
+    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+        match self {
+            Self::Uring(uring) => uring.enter(wait),
+            Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Cqe> {
+        match self {
+            Self::Uring(uring) => uring.pop(),
+            Self::Gone => None,
+        }
+    }
+
+    fn wants_enter(&mut self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.wants_enter(),
+            Self::Gone => false,
+        }
+    }
+
+    fn supports(&self, opcode: u8) -> bool {
+        match self {
+            Self::Uring(uring) => uring.supports(opcode),
+            Self::Gone => false,
+        }
+    }
+
+    fn skips_success(&self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.skips_success(),
+            Self::Gone => false,
+        }
+    }
+
+    fn call(&self, call: Call<'_>) -> io::Result<u64> {
+        match self {
+            Self::Uring(uring) => uring.call(call),
+            Self::Gone => call::perform(call),
+        }
+    }
+
+    fn ring_fd(&self) -> RawFd {
+        match self {
+            Self::Uring(uring) => uring.ring_fd(),
+            Self::Gone => -1,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The uring kernel: Linux io_uring behind the seam.
+//!
+//! One ring a thread. The queues are the io-uring crate's; how the kernel is entered is ours (`sys.rs`), because the crate
+//! forgets a registered ring. Setting up, with everything that can go wrong there, is `setup.rs`. What the ops mean, who owns
+//! what and who waits is none of this room's business: here are only queues.
+
+mod setup;
+pub(crate) mod sys;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use io_uring::{IoUring, Probe};
+
+pub use setup::SetupError;
+
+use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
+
+/// How many completions are taken from the shared queue at a time.
+const BATCH: usize = 64;
+
+/// What the builder asks of a ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    /// Entries of the submission queue; the completion queue has four times as many.
+    pub(crate) entries: u32,
+    /// The most worker threads (bounded, unbounded) that the kernel may start for this thread's ops; 0 leaves its default.
+    pub(crate) workers: [u32; 2],
+}
+
+/// A ring of Linux.
+pub(crate) struct Uring {
+    ring: IoUring,
+    probe: Probe,
+    /// The index under which the thread knows the ring, if it took it.
+    registered: Option<u32>,
+    /// Enter flags that this kernel knows and that every wait carries.
+    wait_flags: u32,
+    /// `cq.overflow` as last seen: a rise means that a completion was lost.
+    lost: u32,
+    batch: [MaybeUninit<io_uring::cqueue::Entry>; BATCH],
+    next: usize,
+    filled: usize,
+}
+
+impl Uring {
+    /// Creates the ring with the best flags that this kernel takes.
+    pub(crate) fn new(ask: &Ask) -> io::Result<Self> {
+        let ring = setup::build(ask)?;
+        let mut probe = Probe::new();
+        ring.submitter().register_probe(&mut probe)?;
+        if ask.workers != [0, 0] {
+            // Linux 5.15. A kernel without it keeps its own bounds, which is no reason not to start.
+            let _ = ring.submitter().register_iowq_max_workers(&mut ask.workers.clone());
+        }
+        let registered = sys::register_ring_fd(ring.as_raw_fd()).ok();
+        let no_iowait = ring.params().is_feature_no_iowait();
+        Ok(Self {
+            ring,
+            probe,
+            registered,
+            wait_flags: if no_iowait { sys::ENTER_NO_IOWAIT } else { 0 },
+            lost: 0,
+            batch: [const { MaybeUninit::uninit() }; BATCH],
+            next: 0,
+            filled: 0,
+        })
+    }
+
+    fn syscall(&mut self, to_submit: u32, wait: Wait) -> io::Result<u32> {
+        let (fd, mut flags) = match self.registered {
+            Some(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
+            None => (self.ring.as_raw_fd(), 0),
+        };
+        flags |= sys::ENTER_GETEVENTS;
+        match wait {
+            Wait::No => sys::enter(fd, to_submit, 0, flags, None),
+            Wait::Forever => sys::enter(fd, to_submit, 1, flags | self.wait_flags, None),
+            Wait::For(time) => {
+                let timespec = timespec(time);
+                let arg = sys::GetEventsArg {
+                    timespec: std::ptr::from_ref(&timespec) as u64,
+                    ..sys::GetEventsArg::default()
+                };
+                flags |= sys::ENTER_EXT_ARG | self.wait_flags;
+                sys::enter(fd, to_submit, 1, flags, Some(&arg))
+            }
+        }
+    }
+
+    fn has_lost(&mut self) -> bool {
+        let overflow = self.ring.completion().overflow();
+        overflow != std::mem::replace(&mut self.lost, overflow)
+    }
+}
+
+fn timespec(time: Duration) -> sys::Timespec {
+    sys::Timespec {
+        // A wait of more than a century is for ever; the kernel refuses larger numbers.
+        seconds: time.as_secs().min(1 << 32) as i64,
+        nanos: i64::from(time.subsec_nanos()),
+    }
+}
+
+impl Kernel for Uring {
+    fn push(&mut self, sqe: &Sqe) -> bool {
+        let mut queue = self.ring.submission();
+        // SAFETY: Sqe has the layout of the crate's entry (const asserts in sys.rs); both are plain integers. That what it points
+        // to stays valid until its final completion is what `unsafe trait Op` makes every op promise, and the op table keeps.
+        unsafe {
+            let entry = &*std::ptr::from_ref(sqe).cast::<io_uring::squeue::Entry>();
+            queue.push(entry).is_ok()
+        }
+    }
+
+    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+        let waiting = self.ring.submission().len() as u32;
+        // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
+        let entered = match self.syscall(waiting, wait) {
+            Ok(_) => Entered::Fine,
+            Err(error) => match error.raw_os_error() {
+                // A signal, or the time of the wait is over: whoever waits looks at the clock and comes again.
+                Some(libc::EINTR | libc::ETIME) => Entered::Fine,
+                // No memory for a request, or (before 6.0) completions to be taken first: what was pushed stays queued.
+                Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => Entered::Busy,
+                // A completion was dropped.
+                Some(libc::EBADR) => Entered::Dead,
+                // The wrong thread (EEXIST), a ring that is gone (EBADF, EBADFD): the caller's error, and it is told.
+                _ => return Err(error),
+            },
+        };
+        if self.has_lost() {
+            return Ok(Entered::Dead);
+        }
+        Ok(entered)
+    }
+
+    fn pop(&mut self) -> Option<Cqe> {
+        if self.next == self.filled {
+            self.next = 0;
+            self.filled = self.ring.completion().fill(&mut self.batch).len();
+            if self.filled == 0 {
+                return None;
+            }
+        }
+        // SAFETY: `fill` has initialised the first `filled` entries and `next` is below that; entries are plain integers.
+        let entry = unsafe { self.batch[self.next].assume_init_ref() };
+        self.next += 1;
+        Some(Cqe {
+            user_data: entry.user_data(),
+            res: entry.result(),
+            flags: entry.flags(),
+        })
+    }
+
+    fn wants_enter(&mut self) -> bool {
+        let queue = self.ring.submission();
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+
+    fn supports(&self, opcode: u8) -> bool {
+        self.probe.is_supported(opcode)
+    }
+
+    fn skips_success(&self) -> bool {
+        self.ring.params().is_feature_skip_cqe_on_success()
+    }
+
+    fn call(&self, call: Call<'_>) -> io::Result<u64> {
+        call::perform(call)
+    }
+
+    fn ring_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        // The thread's registration would keep the ring alive after its descriptor is closed.
+        if let Some(index) = self.registered.take() {
+            let _ = sys::unregister_ring_fd(self.ring.as_raw_fd(), index);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The one place that reads completions: it decides what follows from each, and does what must not wait.
+//!
+//! Adopting a descriptor, keeping a leftover, letting go of descriptors (which may close them) happen at once. Wakers and
+//! destructors of the user's buffers are queued and run by the outermost turn after the last completion was read: a drop inside a
+//! poll may need a turn, so turns nest, and the inner ones only dispatch. The running loop and the drain use the same code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+use super::lane::{Leftover, Side};
+use super::table::{Decision, Own, Settlement, Tag};
+use super::{Completion, Holds, Orphan};
+use crate::driver::Driver;
+use crate::fd::FdRef;
+use crate::kernel::{Cqe, Kernel};
+
+/// What waits for the end of the outermost turn.
+#[derive(Default)]
+pub(crate) struct Pending {
+    wakes: Vec<Waker>,
+    releases: Vec<Box<dyn Orphan>>,
+}
+
+impl Driver {
+    /// Reads every completion that is there.
+    pub(crate) fn dispatch(&self) {
+        loop {
+            let decision = {
+                let mut core = self.core();
+                let Some(cqe) = core.kernel.pop() else {
+                    return;
+                };
+                match Tag(cqe.user_data).as_own() {
+                    Some(own) => {
+                        drop(core);
+                        self.own_completion(own, cqe);
+                        continue;
+                    }
+                    None => core.table.complete(cqe),
+                }
+            };
+            match decision {
+                Decision::Nothing => {}
+                Decision::Wake(waker, holds) => {
+                    self.pending().wakes.extend(waker);
+                    self.let_go(holds);
+                }
+                Decision::Settle(settlement) => self.settle(settlement),
+            }
+        }
+    }
+
+    fn own_completion(&self, own: Own, cqe: Cqe) {
+        match own {
+            Own::Cancel | Own::Wake => {}
+            Own::Eventfd => self.eventfd_completed(),
+            Own::Close(index) => {
+                let waker = self.close_completed(index, cqe.res);
+                self.pending().wakes.extend(waker);
+            }
+        }
+    }
+
+    fn settle(&self, settlement: Settlement) {
+        let Settlement {
+            mut orphan,
+            mut done,
+            holds,
+            lane,
+        } = settlement;
+        let leftover = orphan.settle(&mut done);
+        match (lane, &holds.first) {
+            (Some(side), Some(fd)) => self.orphan_ended(fd, side, leftover),
+            _ => drop(leftover),
+        }
+        // A descriptor that nobody waits for, and that no lane kept, is closed here.
+        self.close_adopted(done);
+        self.let_go(holds);
+        self.pending().releases.push(orphan);
+    }
+
+    /// The op's clones of its descriptors: the last of all closes, and a close that waits for that is woken.
+    fn let_go(&self, holds: Holds) {
+        for fd in [holds.first, holds.second].into_iter().flatten() {
+            if let Some(waker) = fd.take_closer() {
+                self.pending().wakes.push(waker);
+            }
+        }
+    }
+
+    fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
+        let leftover = leftover.filter(|_| fd.has_handles());
+        let waker = fd.lane(side).orphan_ended(leftover);
+        self.pending().wakes.extend(waker);
+    }
+
+    pub(crate) fn close_adopted(&self, mut done: Completion) {
+        if let Some(fd) = done.fd.take() {
+            self.close_now(fd);
+        }
+    }
+
+    pub(crate) fn wake_later(&self, waker: Waker) {
+        self.pending().wakes.push(waker);
+    }
+
+    /// Whether something waits for the end of the outermost turn.
+    pub(crate) fn has_pending(&self) -> bool {
+        let pending = self.pending();
+        !pending.wakes.is_empty() || !pending.releases.is_empty()
+    }
+
+    /// Runs what the dispatches have queued, including what that queues in turn.
+    pub(crate) fn run_pending(&self) {
+        loop {
+            let (mut wakes, releases) = {
+                let mut pending = self.pending();
+                (std::mem::take(&mut pending.wakes), std::mem::take(&mut pending.releases))
+            };
+            if wakes.is_empty() && releases.is_empty() {
+                return;
+            }
+            for waker in wakes.drain(..) {
+                self.guarded(|| waker.wake());
+            }
+            // The list's memory is kept for the next turn.
+            let mut pending = self.pending();
+            if pending.wakes.is_empty() {
+                pending.wakes = wakes;
+            }
+            drop(pending);
+            for orphan in releases {
+                self.guarded(|| drop(orphan));
+            }
+        }
+    }
+
+    /// Runs code of the user's whose panic must not stop the loop; it is counted.
+    pub(crate) fn guarded(&self, run: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+            self.count_panic();
+            // A payload's own destructor may panic; there is nobody left to tell.
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(second);
+            }
+        }
+    }
+}

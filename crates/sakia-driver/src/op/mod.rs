@@ -1,0 +1,230 @@
+//! The life of an op: one kernel request together with everything it owns.
+//!
+//! An op is *described* by a type that implements [`Op`] (one file each in `ops/`), *owned* by its future while somebody waits and by the
+//! [`table`] once that future is dropped, *in flight* from its submission to its final completion, and *ended* by
+//! [`dispatch`], the only place that reads a completion. [`future`] is the way in and out, [`lane`] the rule
+//! that one descriptor has at most one consuming op at a time.
+//!
+//! ```text
+//! Submit<O>::poll ──prepare──▶ table entry ──push──▶ ring ──CQE──▶ dispatch ─┬─ somebody waits: keep the result, wake
+//!        │                                                                  └─ abandoned: settle (leftover), close, release
+//!        └─ drop while in flight: the op moves into one box, and into the table
+//! ```
+
+pub(crate) mod dispatch;
+pub(crate) mod future;
+pub(crate) mod lane;
+pub(crate) mod table;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::fd::{FdRef, Kind};
+use crate::kernel::abi::Sqe;
+use lane::{Leftover, Side};
+
+/// What dropping the future of an op in flight does to the op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cancel {
+    /// The kernel is asked to end it; the request goes out with the next turn.
+    Eager,
+    /// It stays armed for the next caller on the same descriptor, and is cancelled when nobody has come for a turn.
+    Idle,
+    /// It is left to finish; only the end of its descriptor's last handle cancels it.
+    Never,
+}
+
+/// Whether a successful completion carries a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Yields {
+    /// The result is a number.
+    Nothing,
+    /// The result is a new descriptor, adopted the moment the completion is read.
+    Descriptor(Kind),
+}
+
+/// The descriptors that an op in flight names, each kept open until its final completion.
+#[derive(Debug, Default)]
+pub struct Holds {
+    pub(crate) first: Option<FdRef>,
+    pub(crate) second: Option<FdRef>,
+}
+
+impl Holds {
+    /// The op names no descriptor.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The op names one descriptor.
+    pub fn one(fd: FdRef) -> Self {
+        Self {
+            first: Some(fd),
+            second: None,
+        }
+    }
+
+    /// The op names two descriptors (splice, linkat, renameat2).
+    pub fn two(first: Option<FdRef>, second: Option<FdRef>) -> Self {
+        Self { first, second }
+    }
+}
+
+/// A kernel request and what it owns.
+///
+/// # Safety
+/// An implementer promises that
+/// * every address that [`prepare`](Op::prepare) puts into the SQE leads to memory that this value owns on the heap (or that is static), that
+///   moving the value does not move that memory, and that nothing but the kernel touches it until `complete`, `settle` or the value's drop;
+/// * every descriptor that the SQE names is in the returned [`Holds`] (`AT_FDCWD` is no descriptor);
+/// * [`YIELDS`](Op::YIELDS) tells the truth: a result that is a descriptor is declared, and nothing else is.
+///
+/// The driver promises in return that `complete` or `settle` is called after the final completion only, and
+/// that the value is neither dropped nor touched between `prepare` and then.
+pub unsafe trait Op: Sized + 'static {
+    /// What awaiting the op gives.
+    type Output;
+
+    /// What becomes of the op when its future is dropped in flight.
+    const CANCEL: Cancel;
+
+    /// Whether its result is a descriptor.
+    const YIELDS: Yields = Yields::Nothing;
+
+    /// The lane of its first descriptor that the op travels in, if its effect must not be lost or reordered.
+    const LANE: Option<Side> = None;
+
+    /// Writes the submission, and names the descriptors that must stay open for it.
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds;
+
+    /// Turns the final completion into the output.
+    fn complete(self, done: Completion) -> Self::Output;
+
+    /// The future is being dropped with the op in flight: gives back what earlier rounds have brought already.
+    fn abandon(&mut self) -> Option<Leftover> {
+        None
+    }
+
+    /// Nobody waits any more and the final completion is here: says what of it must not be lost, beyond what
+    /// [`abandon`](Op::abandon) has given back already.
+    ///
+    /// Runs inside dispatch: it must not run code of the user's.
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        let _ = done;
+        None
+    }
+}
+
+/// Why an op was not handed to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The runtime of the descriptor has ended.
+    Ended,
+    /// The future was polled in another runtime than its descriptor's, or in none.
+    Foreign,
+    /// The process is a forked child of the one that owns the ring.
+    Forked,
+    /// The kernel does not know the opcode.
+    Unsupported(&'static str),
+    /// 16 million ops are in flight.
+    Full,
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        use io::ErrorKind as Kind;
+        match refusal {
+            Refusal::Ended => Self::new(Kind::BrokenPipe, "the sakia runtime of this operation has ended"),
+            Refusal::Foreign => Self::other(
+                "a handle was used outside the sakia runtime that it belongs to; move it with into_std() and from_std()",
+            ),
+            Refusal::Forked => Self::other("this process was forked from the one that owns the sakia runtime; use exec, or a runtime of its own"),
+            Refusal::Unsupported(op) => Self::new(Kind::Unsupported, format!("this kernel has no IORING_OP_{op}")),
+            Refusal::Full => Self::new(Kind::ResourceBusy, "more than 16 million operations are in flight"),
+        }
+    }
+}
+
+/// The end of an op: its result, and the descriptor that the result was, if it was one.
+#[derive(Debug)]
+pub struct Completion {
+    res: i32,
+    flags: u32,
+    pub(crate) fd: Option<OwnedFd>,
+    refusal: Option<Refusal>,
+}
+
+impl Completion {
+    pub(crate) fn new(res: i32, flags: u32, fd: Option<OwnedFd>) -> Self {
+        Self {
+            res,
+            flags,
+            fd,
+            refusal: None,
+        }
+    }
+
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        Self {
+            res: -libc::ECANCELED,
+            flags: 0,
+            fd: None,
+            refusal: Some(refusal),
+        }
+    }
+
+    /// The number that the kernel answered.
+    ///
+    /// # Errors
+    /// The errno of the op. An op that was interrupted on its worker thread (`ERESTARTSYS` and its kin, which no
+    /// system call ever shows) was cancelled and says `ECANCELED`.
+    pub fn result(&self) -> io::Result<u32> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal.into());
+        }
+        u32::try_from(self.res).map_err(|_| io::Error::from_raw_os_error(self.errno()))
+    }
+
+    /// The descriptor that the op made.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub fn into_fd(mut self) -> io::Result<OwnedFd> {
+        self.result()?;
+        self.fd.take().ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))
+    }
+
+    /// The CQE's flags.
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// The errno, if the op failed; 0 if it did not.
+    pub(crate) fn errno(&self) -> i32 {
+        match self.res {
+            0.. => 0,
+            // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
+            -516..=-512 => libc::ECANCELED,
+            res => -res,
+        }
+    }
+
+    /// Whether it ended because it was cancelled (or never began).
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.refusal.is_some() || self.errno() == libc::ECANCELED
+    }
+}
+
+/// An op whose future has gone: what the table keeps until the final completion.
+pub(crate) trait Orphan {
+    /// See [`Op::settle`].
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover>;
+}
+
+impl<O: Op> Orphan for O {
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        Op::settle(self, done)
+    }
+}

@@ -1,0 +1,159 @@
+//! accept4(2), which belongs to the listener: a connection that arrives for a future that has gone waits for the next one.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::nop::{Nap, nap};
+use super::{Aim, aimed};
+use crate::addr::SockAddr;
+use crate::fd::{Fd, FdRef, Kind, Linger};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::op::future::{LaneOp, Laned, Step, Submit};
+use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::{Cancel, Completion, Holds, Op, Yields};
+
+/// How long an accept that found no free descriptor waits before it asks once more.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// What the kernel writes: the peer's address, and its length.
+#[derive(Debug)]
+struct Peer {
+    addr: SockAddr,
+}
+
+/// The op of [`accept`].
+#[derive(Debug)]
+pub struct AcceptOne {
+    fd: Aim,
+    peer: Box<Peer>,
+    /// An accepted socket inherits its listener's linger.
+    linger: Linger,
+    kind: Kind,
+}
+
+impl AcceptOne {
+    fn adopt(&self, fd: std::os::fd::OwnedFd, peer: SockAddr) -> io::Result<(Fd, SockAddr)> {
+        let fd = Fd::new(fd, self.kind)?;
+        fd.inner().set_linger(self.linger);
+        Ok((fd, peer))
+    }
+}
+
+// SAFETY: both addresses lead into the boxed peer; the listener is held; the result is a descriptor.
+unsafe impl Op for AcceptOne {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Idle;
+    const YIELDS: Yields = Yields::Descriptor(Kind::TcpStream);
+    const LANE: Option<Side> = Some(Side::In);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        let (addr, len) = self.peer.addr.as_out();
+        *sqe = Sqe::rw(opcode::ACCEPT, fd.raw(), addr as u64, 0, len as u64).op_flags(libc::SOCK_CLOEXEC as u32);
+        Holds::one(fd)
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        let peer = self.peer.addr;
+        Step::Done(done.into_fd().and_then(|fd| self.adopt(fd, peer)))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        let fd = done.fd.take()?;
+        Some(Leftover::Connection(fd, self.peer.addr))
+    }
+}
+
+impl LaneOp for AcceptOne {
+    type Result = io::Result<(Fd, SockAddr)>;
+    const SIDE: Side = Side::In;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.linger = fd.linger();
+        self.fd = Some(fd.clone());
+    }
+
+    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self> {
+        match lane.take() {
+            Some(Leftover::Connection(fd, peer)) => Ok(Step::Done(self.adopt(fd, peer))),
+            Some(other) => {
+                lane.put_back(other);
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
+}
+
+/// The future of [`accept`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Accept {
+    listener: FdRef,
+    kind: Kind,
+    /// In turn: the accept, the wait of a process without descriptors, the accept once more.
+    stage: Stage,
+    patient: bool,
+}
+
+enum Stage {
+    Accepting(Laned<AcceptOne>),
+    Waiting(Submit<Nap>),
+}
+
+/// Accepts the next connection as a descriptor of this kind (`IORING_OP_ACCEPT`, Linux 5.5; accept4(2)).
+///
+/// A process that has no descriptor left (`EMFILE`, `ENFILE`) waits 50 ms and asks once more before it reports: a loop that goes on
+/// at errors does not spin, and the connections wait in the backlog.
+///
+/// # Cancellation
+/// The op, or the connection that it has brought, stays with the listener for the next call; with none for a turn the op is cancelled.
+pub fn accept(listener: &Fd, kind: Kind) -> Accept {
+    Accept {
+        listener: listener.inner().clone(),
+        kind,
+        stage: Stage::Accepting(ask(listener.inner(), kind)),
+        patient: true,
+    }
+}
+
+fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
+    let op = AcceptOne {
+        fd: None,
+        peer: Box::new(Peer { addr: SockAddr::empty() }),
+        linger: listener.linger(),
+        kind,
+    };
+    Laned::new(listener.clone(), op)
+}
+
+/// Whether no descriptor, or no memory for one, was left.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+impl Future for Accept {
+    type Output = io::Result<(Fd, SockAddr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.stage {
+                Stage::Accepting(accepting) => match ready!(Pin::new(accepting).poll(cx)) {
+                    Err(error) if this.patient && is_exhausted(&error) => {
+                        this.patient = false;
+                        this.stage = Stage::Waiting(nap(BACK_OFF));
+                    }
+                    result => return Poll::Ready(result),
+                },
+                Stage::Waiting(waiting) => {
+                    // Cut short or not, the answer is in the next accept.
+                    let _ = ready!(Pin::new(waiting).poll(cx));
+                    this.stage = Stage::Accepting(ask(&this.listener, this.kind));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What arrives in a stream: recv(2) on a socket, read(2) on a file's cursor, a pipe, a terminal.
+//!
+//! All hold the descriptor's lane in. Bytes that arrive for a future that has gone stay with the descriptor and are served first.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use sakia_buf::{BufResult, IoBufMut};
+
+use super::{Aim, Whole, aimed, clamp};
+use crate::fd::{Fd, FdRef};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::op::future::{LaneOp, Laned, Step};
+use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::{Cancel, Completion, Holds, Op};
+
+/// What kind of stream a read or write goes on with.
+#[derive(Clone, Debug)]
+pub enum Stream {
+    /// A socket: recv(2) and send(2), with these flags.
+    Socket(i32),
+    /// A file with a cursor of its own: it moves when bytes are delivered, so an abandoned read has read nothing.
+    Cursor(Rc<Cell<u64>>),
+    /// A pipe, a FIFO, a terminal: read(2) and write(2) without an offset.
+    Pipe,
+}
+
+impl Stream {
+    /// Whether reading takes the bytes away, so that those of an abandoned read must be kept.
+    fn consumes(&self) -> bool {
+        match self {
+            Self::Socket(flags) => flags & libc::MSG_PEEK == 0,
+            Self::Cursor(_) => false,
+            Self::Pipe => true,
+        }
+    }
+
+    fn peeks(&self) -> bool {
+        matches!(self, Self::Socket(flags) if flags & libc::MSG_PEEK != 0)
+    }
+}
+
+/// The op of [`recv`] and [`read`].
+#[derive(Debug)]
+pub struct Recv<B> {
+    fd: Aim,
+    buf: B,
+    /// The buffer's memory, asked for once, when it is lent.
+    ptr: *mut u8,
+    capacity: usize,
+    filled: usize,
+    exact: bool,
+    stream: Stream,
+}
+
+impl<B: IoBufMut> Recv<B> {
+    fn new(buf: B, exact: bool, stream: Stream) -> Self {
+        let capacity = buf.bytes_total();
+        Self {
+            fd: None,
+            buf,
+            ptr: std::ptr::null_mut(),
+            capacity,
+            filled: 0,
+            exact,
+            stream,
+        }
+    }
+
+    fn finish(mut self, result: io::Result<usize>) -> Step<Self> {
+        // SAFETY: `filled` bytes from the start were written by the kernel or copied by `serve`, within the capacity.
+        unsafe { self.buf.set_init(self.filled) };
+        Step::Done((result, self.buf))
+    }
+
+    /// `n` more bytes are in the buffer.
+    fn advance(mut self, n: usize) -> Step<Self> {
+        self.filled += n;
+        if let Stream::Cursor(cursor) = &self.stream {
+            cursor.set(cursor.get() + n as u64);
+        }
+        if !self.exact {
+            return self.finish(Ok(n));
+        }
+        if self.filled == self.capacity {
+            let all = self.filled;
+            return self.finish(Ok(all));
+        }
+        if n == 0 {
+            let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ended before the buffer was full");
+            return self.finish(Err(error));
+        }
+        Step::Again(self)
+    }
+
+    fn bytes(&self, from: usize, len: usize) -> Leftover {
+        // SAFETY: the op was lent to the kernel, so `ptr` is the buffer's own memory; the kernel has let go of these bytes (they
+        // were filled by completed rounds) and has written them.
+        let bytes = unsafe { std::slice::from_raw_parts(self.ptr.add(from), len) };
+        Leftover::Bytes(Bytes::new(bytes.to_vec()))
+    }
+}
+
+// SAFETY: the address is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`), the descriptor is held.
+unsafe impl<B: IoBufMut> Op for Recv<B> {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Idle;
+    const LANE: Option<Side> = Some(Side::In);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        self.ptr = self.buf.stable_mut_ptr();
+        let addr = self.ptr as u64 + self.filled as u64;
+        let len = clamp(self.capacity - self.filled);
+        *sqe = match &self.stream {
+            Stream::Socket(flags) => Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0).op_flags(*flags as u32),
+            Stream::Cursor(cursor) => Sqe::rw(opcode::READ, fd.raw(), addr, len, cursor.get()),
+            Stream::Pipe => Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX),
+        };
+        Holds::one(fd)
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        match done.result() {
+            Ok(n) => self.advance(n as usize),
+            Err(error) => self.finish(Err(error)),
+        }
+    }
+
+    fn abandon(&mut self) -> Option<Leftover> {
+        if let (Stream::Cursor(cursor), true) = (&self.stream, self.exact) {
+            // The bytes were not delivered after all.
+            cursor.set(cursor.get() - self.filled as u64);
+        }
+        (self.filled > 0 && self.stream.consumes()).then(|| self.bytes(0, self.filled))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        if !self.stream.consumes() {
+            return None;
+        }
+        match done.result() {
+            Ok(0) => Some(Leftover::End),
+            Ok(n) => Some(self.bytes(self.filled, n as usize)),
+            Err(_) if done.was_cancelled() => None,
+            Err(_) => Some(Leftover::Error(done.errno())),
+        }
+    }
+}
+
+impl<B: IoBufMut> LaneOp for Recv<B> {
+    type Result = BufResult<usize, B>;
+    const SIDE: Side = Side::In;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.fd = Some(fd.clone());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.capacity == self.filled
+    }
+
+    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+        if self.capacity == 0 {
+            return Ok(self.finish(Ok(0)));
+        }
+        let (start, room) = (self.buf.stable_mut_ptr(), self.capacity - self.filled);
+        let filled = self.filled;
+        let served = lane.serve_bytes(self.stream.peeks(), |bytes| {
+            let n = bytes.len().min(room);
+            // SAFETY: the buffer has `room` bytes after the first `filled`, it is ours (nothing is in flight), and a leftover
+            // is memory of its own.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.add(filled), n) };
+            n
+        });
+        match served {
+            Some(Ok(n)) => {
+                self.ptr = start;
+                Ok(self.advance(n))
+            }
+            Some(Err(error)) => Ok(self.finish(Err(error))),
+            None => Err(self),
+        }
+    }
+}
+
+/// Receives up to the buffer's capacity (`IORING_OP_RECV`, Linux 5.6; recv(2)). 0 into a buffer with room is the end of the stream.
+pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
+    Laned::new(fd.inner().clone(), Recv::new(buf, false, Stream::Socket(0)))
+}
+
+/// Looks at what would be received next, and leaves it there (MSG_PEEK).
+pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
+    Laned::new(fd.inner().clone(), Recv::new(buf, false, Stream::Socket(libc::MSG_PEEK)))
+}
+
+/// Fills the buffer's capacity from a stream.
+///
+/// # Errors
+/// `UnexpectedEof` if the stream ends before; the buffer has what was read.
+pub fn recv_exact<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Recv<B>>> {
+    Whole(Laned::new(fd.inner().clone(), Recv::new(buf, true, stream)))
+}
+
+/// Reads on from where the stream stands (`IORING_OP_READ`, Linux 5.6; read(2)).
+pub fn read<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Laned<Recv<B>> {
+    Laned::new(fd.inner().clone(), Recv::new(buf, false, stream))
+}
+
+impl Fd {
+    /// Receives what is there, without waiting and without the ring; leftovers first.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there, or another future holds the stream.
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let lane = self.inner().lane(Side::In);
+        if lane.is_held() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let served = lane.serve_bytes(false, |bytes| {
+            let n = bytes.len().min(buf.len());
+            buf[..n].copy_from_slice(&bytes[..n]);
+            n
+        });
+        match served {
+            Some(result) => result,
+            None if lane.orphan().is_some() => Err(io::ErrorKind::WouldBlock.into()),
+            None => {
+                let call = crate::kernel::call::Call::TryRecv(self.inner().raw(), buf, 0);
+                self.inner().driver().call(call).map(|n| n as usize)
+            }
+        }
+    }
+}

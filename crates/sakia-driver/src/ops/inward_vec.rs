@@ -1,0 +1,117 @@
+//! Vectored reads from a stream: readv(2), which a socket knows too.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use sakia_buf::{BufResult, IoVecBufMut};
+
+use super::at::{IoVecs, iovecs_to_fill};
+use super::inward::Stream;
+use super::{Aim, aimed};
+use crate::fd::{Fd, FdRef};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::op::future::{LaneOp, Laned, Step};
+use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::{Cancel, Completion, Holds, Op};
+
+/// The op of [`recvv`].
+pub struct Recvv<V> {
+    fd: Aim,
+    bufs: V,
+    list: IoVecs,
+    capacity: usize,
+    cursor: Option<Rc<Cell<u64>>>,
+}
+
+// SAFETY: the address is the boxed list's, whose entries are the buffers' own (`IoVecBufMut`); the descriptor is held.
+unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Idle;
+    const LANE: Option<Side> = Some(Side::In);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        self.list = iovecs_to_fill(&mut self.bufs);
+        let offset = self.cursor.as_ref().map_or(u64::MAX, |cursor| cursor.get());
+        *sqe = Sqe::rw(opcode::READV, fd.raw(), self.list.as_ptr() as u64, self.list.len() as u32, offset);
+        Holds::one(fd)
+    }
+
+    fn complete(mut self, done: Completion) -> Self::Output {
+        let result = done.result().map(|n| n as usize);
+        if let Ok(n) = result {
+            // SAFETY: the kernel has filled the list in order, n bytes in all.
+            unsafe { self.bufs.set_init(n) };
+            if let Some(cursor) = &self.cursor {
+                cursor.set(cursor.get() + n as u64);
+            }
+        }
+        Step::Done((result, self.bufs))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        if self.cursor.is_some() {
+            return None;
+        }
+        match done.result() {
+            Ok(0) => Some(Leftover::End),
+            Ok(n) => {
+                let mut bytes = Vec::with_capacity(n as usize);
+                for entry in &self.list {
+                    let len = entry.iov_len.min(n as usize - bytes.len());
+                    // SAFETY: the list's entries are the buffers' own memory, which the kernel has filled in order, n bytes in all,
+                    // and has let go of.
+                    bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(entry.iov_base.cast::<u8>(), len) });
+                }
+                Some(Leftover::Bytes(Bytes::new(bytes)))
+            }
+            Err(_) if done.was_cancelled() => None,
+            Err(_) => Some(Leftover::Error(done.errno())),
+        }
+    }
+}
+
+impl<V: IoVecBufMut> LaneOp for Recvv<V> {
+    type Result = BufResult<usize, V>;
+    const SIDE: Side = Side::In;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.fd = Some(fd.clone());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.capacity == 0
+    }
+
+    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+        if self.capacity == 0 {
+            return Ok(Step::Done((Ok(0), self.bufs)));
+        }
+        let bufs = &mut self.bufs;
+        match lane.serve_bytes(false, |bytes| bufs.fill_from(bytes)) {
+            Some(result) => Ok(Step::Done((result, self.bufs))),
+            None => Err(self),
+        }
+    }
+}
+
+/// Receives into several buffers in order (`IORING_OP_READV`, Linux 5.1; readv(2)).
+pub fn recvv<V: IoVecBufMut>(fd: &Fd, bufs: V) -> Laned<Recvv<V>> {
+    readv(fd, bufs, &Stream::Pipe)
+}
+
+/// Reads into several buffers from where the stream stands.
+pub fn readv<V: IoVecBufMut>(fd: &Fd, bufs: V, stream: &Stream) -> Laned<Recvv<V>> {
+    let cursor = match stream {
+        Stream::Cursor(cursor) => Some(cursor.clone()),
+        _ => None,
+    };
+    let op = Recvv {
+        fd: None,
+        capacity: bufs.total_capacity(),
+        bufs,
+        list: Box::default(),
+        cursor,
+    };
+    Laned::new(fd.inner().clone(), op)
+}

@@ -1,0 +1,86 @@
+//! openat(2) and openat2(2).
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::fd::{Fd, FdRef, Kind};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::op::future::Submit;
+use crate::op::{Cancel, Completion, Holds, Op, Yields};
+
+/// How a file is opened: `struct open_how` of openat2(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct OpenHow {
+    /// `O_*`; O_CLOEXEC is always added.
+    pub flags: u64,
+    /// The mode of a new file, before the umask.
+    pub mode: u64,
+    /// `RESOLVE_*`: anything but 0 makes it an openat2 (Linux 5.6).
+    pub resolve: u64,
+}
+
+/// The op of [`open`].
+#[derive(Debug)]
+pub struct Open {
+    path: CString,
+    how: Box<OpenHow>,
+    dir: Option<FdRef>,
+}
+
+// SAFETY: the addresses lead to the CString's bytes and to the box, both on the heap; the directory is held; the result is a descriptor.
+unsafe impl Op for Open {
+    type Output = io::Result<Fd>;
+    const CANCEL: Cancel = Cancel::Eager;
+    const YIELDS: Yields = Yields::Descriptor(Kind::File);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let holds = Holds::two(self.dir.take(), None);
+        let dir = holds.first.as_ref().map_or(libc::AT_FDCWD, |dir| dir.raw());
+        let path = self.path.as_ptr() as u64;
+        *sqe = if self.how.resolve == 0 {
+            Sqe::rw(opcode::OPENAT, dir, path, self.how.mode as u32, 0).op_flags(self.how.flags as u32)
+        } else {
+            let how = std::ptr::from_ref::<OpenHow>(&self.how) as u64;
+            Sqe::rw(opcode::OPENAT2, dir, path, size_of::<OpenHow>() as u32, how)
+        };
+        holds
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        let flags = self.how.flags as i32;
+        let kind = if flags & libc::O_DIRECTORY == libc::O_DIRECTORY { Kind::Directory } else { Kind::File };
+        let fd = Fd::new(done.into_fd()?, kind)?;
+        if flags & libc::O_ACCMODE != libc::O_RDONLY {
+            fd.set_writable();
+        }
+        Ok(fd)
+    }
+}
+
+/// Opens a file, relative to `dir` or to the current directory (`IORING_OP_OPENAT`, `IORING_OP_OPENAT2`, Linux 5.6).
+///
+/// A descriptor that arrives after the future was dropped is closed the moment its completion is read.
+///
+/// # Errors
+/// `InvalidInput` for a path with a NUL byte; else what openat(2) says.
+pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Submit<Open>> {
+    let how = OpenHow {
+        flags: how.flags | libc::O_CLOEXEC as u64,
+        ..how
+    };
+    let op = Open {
+        path: c_path(path)?,
+        how: Box::new(how),
+        dir: dir.map(|dir| dir.inner().clone()),
+    };
+    Ok(Submit::new(op))
+}
+
+/// A path as the kernel reads it.
+pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path must not contain a NUL byte"))
+}

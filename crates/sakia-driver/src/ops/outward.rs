@@ -1,0 +1,150 @@
+//! What is sent into a stream: send(2) on a socket, write(2) on a file's cursor, a pipe, a terminal.
+//!
+//! All hold the descriptor's lane out, so that bytes stay in order. A write that was abandoned in flight is left to finish, and the next one waits for it.
+
+use std::io;
+
+use sakia_buf::{BufResult, IoBuf};
+
+use super::inward::Stream;
+use super::{Aim, Whole, aimed, clamp};
+use crate::fd::{Fd, FdRef};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::call::Call;
+use crate::op::future::{LaneOp, Laned, Step};
+use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::{Cancel, Completion, Holds, Op};
+
+/// The op of [`send`] and [`write`].
+#[derive(Debug)]
+pub struct Send<B> {
+    fd: Aim,
+    buf: B,
+    len: usize,
+    sent: usize,
+    all: bool,
+    stream: Stream,
+}
+
+impl<B: IoBuf> Send<B> {
+    fn new(buf: B, all: bool, stream: Stream) -> Self {
+        Self {
+            fd: None,
+            len: buf.bytes_init(),
+            buf,
+            sent: 0,
+            all,
+            stream,
+        }
+    }
+
+    fn advance(mut self, n: usize) -> Step<Self> {
+        self.sent += n;
+        if let Stream::Cursor(cursor) = &self.stream {
+            cursor.set(cursor.get() + n as u64);
+        }
+        if !self.all || self.sent == self.len {
+            let sent = self.sent;
+            return Step::Done((Ok(sent), self.buf));
+        }
+        if n == 0 {
+            let error = io::Error::new(io::ErrorKind::WriteZero, "the stream takes no more bytes");
+            return Step::Done((Err(error), self.buf));
+        }
+        Step::Again(self)
+    }
+}
+
+// SAFETY: the address is within the buffer's initialised memory (`IoBuf`), which nobody writes while it is lent; the descriptor is held.
+unsafe impl<B: IoBuf> Op for Send<B> {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Never;
+    const LANE: Option<Side> = Some(Side::Out);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        let addr = self.buf.stable_ptr() as u64 + self.sent as u64;
+        let len = clamp(self.len - self.sent);
+        *sqe = match &self.stream {
+            Stream::Socket(flags) => {
+                // With MSG_WAITALL the kernel goes on after a short send by itself, also when nobody waits any more.
+                let all = if self.all { libc::MSG_WAITALL } else { 0 };
+                let flags = flags | all | libc::MSG_NOSIGNAL;
+                Sqe::rw(opcode::SEND, fd.raw(), addr, len, 0).op_flags(flags as u32)
+            }
+            Stream::Cursor(cursor) => Sqe::rw(opcode::WRITE, fd.raw(), addr, len, cursor.get()),
+            Stream::Pipe => Sqe::rw(opcode::WRITE, fd.raw(), addr, len, u64::MAX),
+        };
+        Holds::one(fd)
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        match done.result() {
+            Ok(n) => self.advance(n as usize),
+            Err(error) => Step::Done((Err(error), self.buf)),
+        }
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        if let (Stream::Cursor(cursor), Ok(n)) = (&self.stream, done.result()) {
+            // It was written, if to nobody's knowledge: the next write goes behind it.
+            cursor.set(cursor.get() + u64::from(n));
+        }
+        None
+    }
+}
+
+impl<B: IoBuf> LaneOp for Send<B> {
+    type Result = BufResult<usize, B>;
+    const SIDE: Side = Side::Out;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.fd = Some(fd.clone());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
+        if self.len == 0 {
+            return Ok(Step::Done((Ok(0), self.buf)));
+        }
+        Err(self)
+    }
+}
+
+/// Sends the buffer's initialised part, or a beginning of it (`IORING_OP_SEND`, Linux 5.6; send(2)). A closed peer is `EPIPE`, never a signal.
+pub fn send<B: IoBuf>(fd: &Fd, buf: B) -> Laned<Send<B>> {
+    Laned::new(fd.inner().clone(), Send::new(buf, false, Stream::Socket(0)))
+}
+
+/// Sends all of the buffer's initialised part, as one op (MSG_WAITALL).
+pub fn send_all<B: IoBuf>(fd: &Fd, buf: B) -> Whole<Laned<Send<B>>> {
+    Whole(Laned::new(fd.inner().clone(), Send::new(buf, true, Stream::Socket(0))))
+}
+
+/// Writes on where the stream stands (`IORING_OP_WRITE`, Linux 5.6; write(2)).
+pub fn write<B: IoBuf>(fd: &Fd, buf: B, stream: Stream) -> Laned<Send<B>> {
+    Laned::new(fd.inner().clone(), Send::new(buf, false, stream))
+}
+
+/// Writes all of the buffer's initialised part where the stream stands.
+pub fn write_all<B: IoBuf>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Send<B>>> {
+    Whole(Laned::new(fd.inner().clone(), Send::new(buf, true, stream)))
+}
+
+impl Fd {
+    /// Sends what the socket takes at once, without waiting and without the ring.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it takes nothing, or a write is under way.
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        let lane = self.inner().lane(Side::Out);
+        if lane.is_held() || lane.orphan().is_some() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let call = Call::TrySend(self.inner().raw(), buf);
+        self.inner().driver().call(call).map(|n| n as usize)
+    }
+}

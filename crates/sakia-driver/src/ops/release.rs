@@ -1,0 +1,88 @@
+//! Giving a descriptor back to the caller, with everything that arrived on it and was not served.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::addr::SockAddr;
+use crate::fd::Fd;
+use crate::op::lane::{Leftover, Side};
+
+/// What had arrived on a descriptor for futures that were dropped.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Leftovers {
+    /// Bytes of a stream, in order, that come before what the descriptor will read next.
+    pub bytes: Vec<u8>,
+    /// The stream had ended.
+    pub ended: bool,
+    /// Whole datagrams and their senders.
+    pub datagrams: Vec<(Vec<u8>, SockAddr)>,
+    /// Accepted connections and their peers.
+    pub connections: Vec<(OwnedFd, SockAddr)>,
+    /// An error that the kernel tells only once.
+    pub error: Option<io::Error>,
+}
+
+impl Leftovers {
+    fn add(&mut self, leftover: Leftover) {
+        match leftover {
+            Leftover::Bytes(bytes) => self.bytes.extend_from_slice(bytes.rest()),
+            Leftover::End => self.ended = true,
+            Leftover::Error(errno) => self.error = Some(io::Error::from_raw_os_error(errno)),
+            Leftover::Connection(fd, peer) => self.connections.push((fd, peer)),
+            Leftover::Datagram(datagram) => self.datagrams.push((datagram.0.data, datagram.0.from)),
+        }
+    }
+
+    /// Whether nothing was left.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.ended && self.datagrams.is_empty() && self.connections.is_empty() && self.error.is_none()
+    }
+}
+
+/// The future of [`release`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Release {
+    fd: Option<Fd>,
+}
+
+/// Takes a descriptor out of the driver: what was abandoned on it is cancelled (reads) or awaited (writes) first.
+///
+/// # Cancellation
+/// Dropping the future closes the descriptor.
+///
+/// # Errors
+/// If another handle of the descriptor (a split half) is left; it is not closed then.
+pub fn release(fd: Fd) -> Release {
+    Release { fd: Some(fd) }
+}
+
+impl Future for Release {
+    type Output = io::Result<(OwnedFd, Leftovers)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let fd = self.fd.as_ref().expect("a release was polled after it had completed");
+        if !fd.is_unique() {
+            self.fd = None;
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ResourceBusy, "another handle of this descriptor is left")));
+        }
+        if fd.is_busy() {
+            fd.watch_quiet(cx.waker());
+            fd.quiesce_in();
+        }
+        if fd.is_busy() {
+            return Poll::Pending;
+        }
+        let mut leftovers = Leftovers::default();
+        while let Some(leftover) = fd.inner().lane(Side::In).take() {
+            leftovers.add(leftover);
+        }
+        let owned = fd.take().ok_or_else(|| io::Error::other("the descriptor was closed"));
+        self.fd = None;
+        Poll::Ready(owned.map(|owned| (owned, leftovers)))
+    }
+}

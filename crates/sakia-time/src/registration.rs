@@ -1,0 +1,126 @@
+//! One future's place in a wheel: taken at the first poll, given back at the drop, wherever that happens.
+use std::mem;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::arena::Key;
+use crate::context;
+use crate::mailbox::Mailbox;
+
+/// From when a timer counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deadline {
+    /// It is due at an instant.
+    At(Instant),
+    /// It is due so long after its first poll.
+    After(Duration),
+}
+
+/// The life of a registration.
+#[derive(Debug)]
+enum State {
+    /// No wheel knows it.
+    Idle,
+    /// An entry of the timers `home` holds its waker. When the entry is gone, the deadline has passed.
+    Waiting { home: u64, key: Key },
+    /// The deadline has passed, and the future has been told.
+    Elapsed,
+}
+
+/// A place in a wheel, or the wish for one. It holds numbers only, and so is `Send` and `Sync`.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    state: State,
+}
+
+impl Registration {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Registration { state: State::Idle }
+    }
+
+    /// Completes once the deadline has passed; before that, sees to it that the task is woken then.
+    ///
+    /// # Panics
+    /// If no timers are entered, or if those that are have been closed.
+    pub(crate) fn poll(&mut self, deadline: Deadline, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.state, State::Elapsed) {
+            return Poll::Ready(());
+        }
+        let Some(timers) = context::current() else {
+            panic!("a timer was polled outside a runtime: no `Timers` are entered on this thread");
+        };
+        assert!(
+            !timers.is_closed(),
+            "a timer was polled after its runtime had ended: the `Timers` are closed"
+        );
+        if let State::Waiting { home, key } = self.state {
+            if home != timers.id() {
+                // It moved to another runtime, which will fire its own wheel and no other.
+                self.release();
+            } else if timers.refresh_waker(key, cx.waker()) {
+                return Poll::Pending;
+            } else {
+                self.state = State::Elapsed;
+                return Poll::Ready(());
+            }
+        }
+        if timers.has_surely_passed(deadline) {
+            self.state = State::Elapsed;
+            return Poll::Ready(());
+        }
+        // The clone is somebody else's code: it runs before the wheel is borrowed.
+        let key = timers.register(deadline, cx.waker().clone());
+        self.state = State::Waiting {
+            home: timers.id(),
+            key,
+        };
+        Poll::Pending
+    }
+
+    /// Moves the deadline. The waker stays if the wheel can be reached from here; else the future must be polled again.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        if let State::Waiting { home, key } = self.state
+            && context::find(home).is_some_and(|timers| timers.reset(key, deadline))
+        {
+            return;
+        }
+        self.release();
+    }
+
+    /// Says whether the next poll would complete; `None` if no wheel knows.
+    pub(crate) fn has_elapsed(&self) -> Option<bool> {
+        match self.state {
+            State::Idle => None,
+            State::Elapsed => Some(true),
+            State::Waiting { home, key } => {
+                context::find(home).map(|timers| !timers.is_waiting(key))
+            }
+        }
+    }
+
+    /// Says whether the future has been told that its deadline passed.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Elapsed)
+    }
+
+    /// Leaves the wheel.
+    fn release(&mut self) {
+        if let State::Waiting { home, key } = mem::replace(&mut self.state, State::Idle) {
+            match context::find(home) {
+                Some(timers) => timers.unregister(key),
+                None => Mailbox::post(home, key),
+            }
+        }
+    }
+}
+
+impl Drop for Registration {
+    #[inline]
+    fn drop(&mut self) {
+        // What never waited pays for a comparison, not for a call.
+        if matches!(self.state, State::Waiting { .. }) {
+            self.release();
+        }
+    }
+}

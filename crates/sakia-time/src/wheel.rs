@@ -1,0 +1,282 @@
+//! The timer wheel: a pure data structure over ticks. Knows no clock, no waker and no thread.
+//!
+//! Eight levels of 64 slots. A timer hangs in the level of the highest digit (base 64) in which its tick differs from `elapsed`, the
+//! tick up to which all is done, and in the slot of that digit. Hence everything in a level is due before everything in the
+//! level above, the slots of a level are due in order, and only slots *after* the present digit are ever taken: a level never
+//! wraps. When `elapsed` reaches the first tick of a slot above level 0, its timers move down (they cascade).
+//!
+//! The life of a timer: `fresh` (its delay is known, its beginning is not) → in a slot → out. Three by-ways: `due` (its tick was
+//! past when it came), `firing` (due, and about to leave), `never` (beyond the last tick).
+//!
+//! The first tick of a slot is a poor answer to "when next?": above level 0 it wakes the thread for nothing but a cascade. So each slot keeps its
+//! smallest tick. Inserts keep it exact; when the smallest one leaves, it is marked stale and looked up again, once, and among a
+//! few entries only. A long list keeps the old answer, which is early, at the cost of one wake for nothing a slot.
+use crate::arena::{Arena, Key, List};
+
+/// How long a tick lasts.
+pub(crate) const NANOS_PER_TICK: u64 = 1_000_000;
+/// The tick that never comes.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+const LEVELS: usize = 8;
+const BITS: usize = 6;
+const SLOTS: usize = 1 << BITS;
+
+const DUE: List = (LEVELS * SLOTS) as List;
+const FIRING: List = DUE + 1;
+const FRESH: List = DUE + 2;
+const BEYOND: List = DUE + 3;
+const LISTS: usize = BEYOND as usize + 1;
+
+/// How many entries `next_tick` looks at, at most, to freshen the smallest tick of a slot.
+const LOOK_AT: usize = 32;
+
+/// Rounds a deadline, in nanoseconds since the wheel's beginning, up to its tick.
+pub(crate) fn tick_of_deadline(nanos: u64) -> u64 {
+    if nanos == u64::MAX {
+        NEVER
+    } else {
+        nanos.div_ceil(NANOS_PER_TICK)
+    }
+}
+
+/// Timers by tick, each with a value that comes out when it fires.
+pub(crate) struct Wheel<T> {
+    arena: Arena<T>,
+    /// Every tick up to here, itself included, is done.
+    elapsed: u64,
+    /// Which slots hold timers, a word a level.
+    occupied: [u64; LEVELS],
+    /// Which slots' smallest tick may have left.
+    stale: [u64; LEVELS],
+    /// The smallest tick of each slot above level 0.
+    smallest: Box<[u64]>,
+}
+
+impl<T> Wheel<T> {
+    pub(crate) fn new() -> Self {
+        Wheel {
+            arena: Arena::new(LISTS),
+            elapsed: 0,
+            occupied: [0; LEVELS],
+            stale: [0; LEVELS],
+            smallest: vec![NEVER; LEVELS * SLOTS].into_boxed_slice(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Says whether the next insert must take new memory.
+    pub(crate) fn is_full(&self) -> bool {
+        self.arena.is_full()
+    }
+
+    /// Says whether some timer waits to be told its beginning.
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.arena.is_list_empty(FRESH)
+    }
+
+    /// Adds a timer for a tick.
+    pub(crate) fn insert(&mut self, tick: u64, value: T) -> Key {
+        let (index, key) = self.arena.insert(value, tick);
+        self.place(index, tick);
+        key
+    }
+
+    /// Adds a timer that starts to count at the next `settle`.
+    pub(crate) fn insert_fresh(&mut self, delay_nanos: u64, value: T) -> Key {
+        let (index, key) = self.arena.insert(value, delay_nanos);
+        self.arena.push_back(index, FRESH);
+        key
+    }
+
+    /// Lets the fresh timers begin now.
+    pub(crate) fn settle(&mut self, now_nanos: u64) {
+        while let Some(index) = self.arena.pop_front(FRESH) {
+            let delay = self.arena.when(index);
+            let tick = tick_of_deadline(now_nanos.saturating_add(delay));
+            self.arena.set_when(index, tick);
+            self.place(index, tick);
+        }
+    }
+
+    /// Takes a timer out; `None` if it has fired.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        let index = self.arena.resolve(key)?;
+        self.detach(index);
+        self.arena.remove(index)
+    }
+
+    /// Moves a timer to another tick; `false` if it has fired.
+    pub(crate) fn reset(&mut self, key: Key, tick: u64) -> bool {
+        let Some(index) = self.arena.resolve(key) else {
+            return false;
+        };
+        self.detach(index);
+        self.arena.set_when(index, tick);
+        self.place(index, tick);
+        true
+    }
+
+    /// Looks at a timer's value; `None` if it has fired.
+    pub(crate) fn value_mut(&mut self, key: Key) -> Option<&mut T> {
+        let index = self.arena.resolve(key)?;
+        self.arena.value_mut(index)
+    }
+
+    /// Begins a round of `pop_due`: timers that become due by an insert during the round wait for the next one.
+    pub(crate) fn begin_round(&mut self) {
+        while let Some(index) = self.arena.pop_front(DUE) {
+            self.arena.push_back(index, FIRING);
+        }
+    }
+
+    /// Takes out one timer that is due at tick `now`, earliest first. After `None`, all ticks up to `now` are done.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<T> {
+        if let Some(index) = self.arena.pop_front(FIRING) {
+            return self.arena.remove(index);
+        }
+        while let Some((level, slot)) = self.first_slot() {
+            let start = self.slot_start(level, slot);
+            if start > now {
+                break;
+            }
+            self.elapsed = start;
+            if level == 0 {
+                let index = self.arena.pop_front(list_of(0, slot))?;
+                self.left(0, slot, start);
+                return self.arena.remove(index);
+            }
+            self.cascade(level, slot);
+        }
+        self.elapsed = self.elapsed.max(now);
+        None
+    }
+
+    /// Returns the earliest tick of all timers that have begun, or a little less: see the file's head.
+    pub(crate) fn next_tick(&mut self) -> Option<u64> {
+        let (level, slot) = match self.first_due() {
+            Ok(tick) => return tick,
+            Err(found) => found,
+        };
+        let list = list_of(level, slot);
+        let smallest = &mut self.smallest[usize::from(list)];
+        if self.stale[level] & (1 << slot) != 0 {
+            // Found or given up: either way one look is enough.
+            self.stale[level] &= !(1 << slot);
+            let mut ticks = self.arena.list_whens(list);
+            let found = ticks.by_ref().take(LOOK_AT).min();
+            if let (Some(found), None) = (found, ticks.next()) {
+                *smallest = found;
+            }
+        }
+        Some(*smallest)
+    }
+
+    /// Returns the earliest tick of all timers that have begun, however long that takes.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn next_tick_exact(&self) -> Option<u64> {
+        match self.first_due() {
+            Ok(tick) => tick,
+            Err((level, slot)) => self.arena.list_whens(list_of(level, slot)).min(),
+        }
+    }
+
+    /// Takes everything out and gives the memory back.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.occupied = [0; LEVELS];
+        self.stale = [0; LEVELS];
+        self.arena.clear()
+    }
+
+    /// Returns the earliest tick where that is plain to see; else the slot, above level 0, that it is in.
+    fn first_due(&self) -> Result<Option<u64>, (usize, usize)> {
+        if !self.arena.is_list_empty(DUE) || !self.arena.is_list_empty(FIRING) {
+            return Ok(Some(self.elapsed));
+        }
+        match self.first_slot() {
+            None => Ok(None),
+            Some((0, slot)) => Ok(Some(self.slot_start(0, slot))),
+            Some(found) => Err(found),
+        }
+    }
+
+    /// Hangs an entry where its tick belongs.
+    fn place(&mut self, index: u32, tick: u64) {
+        if tick == NEVER {
+            self.arena.push_back(index, BEYOND);
+        } else if tick <= self.elapsed {
+            self.arena.push_back(index, DUE);
+        } else {
+            self.hang(index, tick);
+        }
+    }
+
+    /// Hangs an entry in its slot. `tick` is `elapsed` or later.
+    fn hang(&mut self, index: u32, tick: u64) {
+        // The highest digit that differs; the `or` makes that level 0 for equal ticks.
+        let differing = (self.elapsed ^ tick) | (SLOTS as u64 - 1);
+        let level = (differing.ilog2() as usize) / BITS;
+        let slot = (tick >> (level * BITS)) as usize % SLOTS;
+        let list = list_of(level, slot);
+        if level > 0 {
+            let smallest = &mut self.smallest[usize::from(list)];
+            if self.occupied[level] & (1 << slot) == 0 || tick <= *smallest {
+                *smallest = tick;
+                self.stale[level] &= !(1 << slot);
+            }
+        }
+        self.occupied[level] |= 1 << slot;
+        self.arena.push_back(index, list);
+    }
+
+    /// Takes an entry off whatever list it is on.
+    fn detach(&mut self, index: u32) {
+        let tick = self.arena.when(index);
+        let list = self.arena.unlink(index);
+        if list < DUE {
+            let (level, slot) = (usize::from(list) / SLOTS, usize::from(list) % SLOTS);
+            self.left(level, slot, tick);
+        }
+    }
+
+    /// Keeps the books of a slot that an entry has left.
+    fn left(&mut self, level: usize, slot: usize, tick: u64) {
+        let list = list_of(level, slot);
+        if self.arena.is_list_empty(list) {
+            self.occupied[level] &= !(1 << slot);
+            self.stale[level] &= !(1 << slot);
+        } else if level > 0 && tick == self.smallest[usize::from(list)] {
+            self.stale[level] |= 1 << slot;
+        }
+    }
+
+    /// Moves the timers of a slot whose first tick is `elapsed` down to the levels below.
+    fn cascade(&mut self, level: usize, slot: usize) {
+        self.occupied[level] &= !(1 << slot);
+        self.stale[level] &= !(1 << slot);
+        while let Some(index) = self.arena.pop_front(list_of(level, slot)) {
+            let tick = self.arena.when(index);
+            self.hang(index, tick);
+        }
+    }
+
+    /// Finds the slot that is due first.
+    fn first_slot(&self) -> Option<(usize, usize)> {
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
+    }
+
+    /// Returns the first tick of a slot.
+    fn slot_start(&self, level: usize, slot: usize) -> u64 {
+        let shift = level * BITS;
+        let above = !((1_u64 << (shift + BITS)) - 1);
+        (self.elapsed & above) | ((slot as u64) << shift)
+    }
+}
+
+fn list_of(level: usize, slot: usize) -> List {
+    (level * SLOTS + slot) as List
+}
