@@ -1,1 +1,10 @@
-//! The integration tests of sakia.
+//! The integration tests of sakia: one binary, one module a subject. Helpers are in the library of this package.
+//!
+//! The modules `exits_*` are the rows of the ways out: each test's name is the sentence that must hold.
+
+mod attributes;
+mod exits_ends;
+mod exits_files;
+mod exits_limits;
+mod exits_sockets;
+mod support;

@@ -1,2 +1,104 @@
-//! The checks of the house: `cargo xtask ci`.
-fn main() {}
+//! The checks of the house: `cargo xtask <command>`.
+//!
+//! This file only picks the command. Every command is one row of [`COMMANDS`] and one file of its own, so a new one
+//! is a `mod` line, a row and a file. What a check demands is never written here.
+#![forbid(unsafe_code)]
+
+mod ci;
+mod cmd;
+mod layers;
+mod skips;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+/// One word after `cargo xtask`.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    run: fn(root: &Path) -> Result<(), String>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "ci",
+        about: "everything that must be green before a change goes in",
+        run: ci::run,
+    },
+    Command {
+        name: "layers",
+        about: "who may import whom, held against `cargo metadata`",
+        run: layers::run,
+    },
+    Command {
+        name: "tidy",
+        about: "the rules of the house about source files",
+        run: tidy::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Result<(), String> {
+    match words {
+        ["help" | "--help" | "-h"] => {
+            print!("{}", help());
+            Ok(())
+        }
+        [] => Err(format!("say what to do\n{}", help())),
+        [name] => find(name)
+            .ok_or_else(|| format!("there is no command `{name}`\n{}", help()))
+            .and_then(|command| (command.run)(&cmd::root()?)),
+        [name, rest @ ..] => Err(format!("`{name}` takes no arguments, but got {rest:?}")),
+    }
+}
+
+fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+fn help() -> String {
+    let mut text = String::from("cargo xtask <command>\n\n");
+    for command in COMMANDS {
+        text += &format!("  {:<8} {}\n", command.name, command.about);
+    }
+    text += "  help     this page\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_every_command() {
+        for command in COMMANDS {
+            assert!(help().contains(&format!("  {} ", command.name)));
+        }
+        assert_eq!(dispatch(&["help"]), Ok(()));
+    }
+
+    #[test]
+    fn an_unknown_command_is_an_error_that_shows_the_help() {
+        let error = dispatch(&["cy"]).unwrap_err();
+        assert!(error.contains("no command `cy`"));
+        assert!(error.contains("cargo xtask <command>"));
+    }
+
+    #[test]
+    fn no_command_and_stray_arguments_are_errors() {
+        assert!(dispatch(&[]).is_err());
+        assert!(dispatch(&["tidy", "--fix"]).unwrap_err().contains("--fix"));
+    }
+}

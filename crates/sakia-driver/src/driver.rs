@@ -271,18 +271,27 @@ impl Driver {
 
     /// Enters an op in the table and pushes it.
     pub(crate) fn submit(&self, mut sqe: Sqe, holds: Holds, yields: Yields, lane: Option<Side>, waker: &Waker) -> Result<Tag, Refusal> {
+        // A clone may run code of the user's: not under the borrow.
+        let waker = waker.clone();
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
             return Err(Refusal::Unsupported(opcode::name(sqe.opcode)));
         }
-        let tag = core.table.insert(sqe.opcode, holds, yields, lane, waker.clone()).ok_or(Refusal::Full)?;
+        let tag = core.table.insert(sqe.opcode, holds, yields, lane, waker).ok_or(Refusal::Full)?;
         sqe.user_data = tag.0;
         core.push(sqe);
         Ok(tag)
     }
 
     pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
-        self.core().table.poll(tag, waker)
+        let polled = self.core().table.poll(tag, waker);
+        if let Polled::OtherWaker = polled {
+            let waker = waker.clone();
+            let before = self.core().table.set_waker(tag, waker);
+            drop(before);
+            return Polled::Pending;
+        }
+        polled
     }
 
     pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {

@@ -17,6 +17,7 @@ mod kernel;
 mod op;
 pub mod ops;
 mod pool;
+pub mod signal;
 mod unpark;
 
 pub use addr::SockAddr;

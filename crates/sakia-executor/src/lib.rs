@@ -1,1 +1,67 @@
-//! A single-threaded task executor that knows no ring.
+//! A single-threaded executor of tasks that need not be `Send`, for a runtime with one thread a core.
+//!
+//! It knows no ring, no timer and no file: it takes an [`Unpark`] to be woken by, and its driver calls
+//! [`Executor::run`]. With [`block_on`] and [`LocalRuntime`] it works by itself.
+//!
+//! ```
+//! use std::{cell::Cell, rc::Rc};
+//! use sakia_executor::{block_on, spawn, yield_now};
+//!
+//! let sum = block_on(async {
+//!     let sum = Rc::new(Cell::new(0)); // tasks need not be Send
+//!     let mut handles = Vec::new();
+//!     for n in 1..=3 {
+//!         let sum = sum.clone();
+//!         handles.push(spawn(async move {
+//!             yield_now().await;
+//!             sum.set(sum.get() + n);
+//!         }));
+//!     }
+//!     for handle in handles {
+//!         handle.await.unwrap();
+//!     }
+//!     sum.get()
+//! });
+//! assert_eq!(sum, 6);
+//! ```
+//!
+//! # What it promises
+//!
+//! - A task is polled and dropped on its executor's thread, nowhere else, however it ends.
+//! - Wakers are `Send + Sync` and sound everywhere, also after the executor has ended. On the owner's thread a wake
+//!   touches no atomic; from another thread it is wait-free, allocates nothing and has no capacity.
+//! - A panic in a task, in its future's destructor, in its output's or in its payload's ends that task alone.
+//! - One allocation a task: 80 bytes beside the future (or its output, if that is larger).
+//! - The end drops every task, suspended ones too, iteratively, and tells what came of it.
+//!
+//! # The rooms
+//!
+//! `executor` the loop and the end; `queue` the ready queue; `remote` what other threads reach; `local` what they do
+//! not; `task/` a task's memory and states; `join`, `join_set`, `bound` what users hold; `context` the free functions;
+//! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs` and `remote.rs`;
+//! the rest is denied it.
+#![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod context;
+mod error;
+mod executor;
+mod join;
+mod join_set;
+mod local;
+mod park;
+mod queue;
+#[allow(unsafe_code)]
+mod remote;
+mod task;
+mod yield_now;
+
+pub use context::{current_task_id, spawn, try_spawn};
+pub use error::{JoinError, TaskPanic};
+pub use executor::{Cleared, Executor, Stats};
+pub use join::{AbortHandle, JoinHandle};
+pub use join_set::JoinSet;
+pub use park::{LocalRuntime, ThreadPark, Unpark, block_on};
+pub use remote::Entered;
+pub use task::TaskId;
+pub use yield_now::{YieldNow, yield_now};

@@ -1,1 +1,61 @@
-//! A thread-per-core async runtime on io_uring that closes everything.
+//! sakia: a thread-per-core async runtime for Linux on io_uring that closes everything.
+//!
+//! Whatever way a runtime ends while its process lives, every descriptor is closed exactly once, every byte that the kernel was lent comes back
+//! or is set aside, and no connection and no byte is lost because a future was dropped. The end says so: see [`ShutdownReport`].
+//!
+//! ```
+//! use sakia::prelude::*;
+//!
+//! #[sakia::main(report = "stderr")]
+//! async fn main() -> std::io::Result<()> {
+//!     let file = sakia::fs::File::open("/proc/self/comm").await?;
+//!     let (n, name) = file.read_at(Vec::with_capacity(64), 0).await.with_buf()?;
+//!     println!("{n} bytes: {}", String::from_utf8_lossy(&name));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where things are
+//! * [`Runtime`], [`Builder`], [`ShutdownReport`]: a runtime, from its beginning to its end.
+//! * [`spawn`], [`JoinHandle`], [`JoinSet`], [`yield_now`], [`spawn_blocking`]: tasks.
+//! * [`fs`], [`net`], [`time`], [`signal`]: what tasks do.
+//! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
+//! * [`fds`]: every descriptor that the runtime owns.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate self as sakia;
+
+#[doc(hidden)]
+pub mod __macro;
+mod builder;
+mod report;
+mod runtime;
+mod shutdown;
+
+pub use builder::{Builder, Event};
+pub use report::ShutdownReport;
+pub use runtime::{Runtime, fds};
+
+#[cfg(feature = "macros")]
+pub use sakia_macros::{main, test};
+
+pub use sakia_driver::{Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking};
+pub use sakia_executor::{AbortHandle, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, spawn, yield_now};
+
+pub use sakia_buf as buf;
+pub use sakia_fs as fs;
+pub use sakia_io as io;
+pub use sakia_net as net;
+pub use sakia_time as time;
+
+/// Signals as futures, without stealing them from other handlers.
+pub mod signal {
+    pub use sakia_driver::signal::{Signal, ctrl_c, terminate};
+}
+
+/// What most programs want in scope: the traits of buffers, their results, and I/O.
+pub mod prelude {
+    pub use sakia_buf::{BufResult, BufResultExt, IoBuf, IoBufMut};
+    pub use sakia_io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWrite, AsyncWriteAt, AsyncWriteExt};
+}

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::driver::Driver;
+use crate::kernel::call::Call;
 use crate::op::lane::{Lane, Side};
 
 pub use ledger::{FdInfo, FdState};
@@ -110,6 +111,8 @@ pub struct Descriptor {
     linger: Cell<Linger>,
     /// Whether it was opened for writing, so that the close may have to flush.
     writable: Cell<bool>,
+    /// Whether the peer is to be told the end (SHUT_WR) once the write that is under way has ended.
+    fin: Cell<bool>,
     /// Who waits until no op names it any more.
     closer: Cell<Option<Waker>>,
     lanes: [Lane; 2],
@@ -144,6 +147,18 @@ impl Descriptor {
 
     pub(crate) fn set_linger(&self, linger: Linger) {
         self.linger.set(linger);
+    }
+
+    /// The orphan of this side has ended.
+    pub(crate) fn side_ended(&self, side: Side) {
+        if side == Side::Out && self.fin.take() {
+            self.send_fin();
+        }
+    }
+
+    fn send_fin(&self) {
+        // ENOTCONN: the peer has gone already, so there is nobody to tell.
+        let _ = self.driver.call(Call::Shutdown(self.raw, libc::SHUT_WR));
     }
 
     /// An op has let go of it: who waits for that?
@@ -204,6 +219,7 @@ impl Fd {
             handles: Cell::new(1),
             linger: Cell::new(Linger::Unset),
             writable: Cell::new(false),
+            fin: Cell::new(false),
             closer: Cell::new(None),
             lanes: [Lane::default(), Lane::default()],
             ledger: driver.enter_descriptor(weak.clone()),
@@ -258,6 +274,15 @@ impl Fd {
     /// Whether an op in flight, or a future that was not dropped yet, still names it.
     pub(crate) fn is_busy(&self) -> bool {
         Rc::strong_count(&self.inner) > self.inner.handles.get() as usize
+    }
+
+    /// Tells the peer that no more will come (shutdown(2) SHUT_WR), at once or behind the abandoned write that is still under way.
+    pub fn finish_writes(&self) {
+        if self.inner.lane(Side::Out).orphan().is_some() {
+            self.inner.fin.set(true);
+        } else {
+            self.inner.send_fin();
+        }
     }
 
     /// Cancels the ops that were abandoned on it, and reaps what ends at once.

@@ -91,6 +91,7 @@ impl Driver {
     fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
         let leftover = leftover.filter(|_| fd.has_handles());
         let waker = fd.lane(side).orphan_ended(leftover);
+        fd.side_ended(side);
         self.pending().wakes.extend(waker);
     }
 

@@ -124,7 +124,7 @@ impl<O: Op> Future for Submit<O> {
         match (self.stage, &self.driver) {
             (Stage::Idle, _) => self.start(cx),
             (Stage::InFlight(tag), Some(driver)) => match driver.poll_op(tag, cx.waker()) {
-                Polled::Pending => Poll::Pending,
+                Polled::Pending | Polled::OtherWaker => Poll::Pending,
                 Polled::Ready(done) => Poll::Ready(self.finish(done)),
                 // The entry was removed after its final completion, as the runtime ended.
                 Polled::Gone => Poll::Ready(self.finish(Completion::refused(Refusal::Ended))),

@@ -116,54 +116,68 @@ impl Lane {
             return Poll::Ready(());
         }
         let mut cold = self.cold.borrow_mut();
-        let queue_ahead = cold.as_ref().and_then(|cold| cold.queue.front()).map(|(ticket, _)| *ticket);
-        let first = match (*pass, queue_ahead) {
+        let front = cold.as_ref().and_then(|cold| cold.queue.front()).map(|(ticket, _)| *ticket);
+        let first = match (*pass, front) {
             (_, None) => true,
             (Pass::Queued(mine), Some(front)) => mine == front,
             (_, Some(_)) => false,
         };
-        if first && !self.held.get() {
-            if let (Pass::Queued(_), Some(cold)) = (*pass, cold.as_mut()) {
-                cold.queue.pop_front();
-            }
-            Self::trim(&mut cold);
-            self.held.set(true);
-            *pass = Pass::Holding;
-            return Poll::Ready(());
+        if !first || self.held.get() {
+            drop(cold);
+            self.queue(pass, cx.waker().clone());
+            return Poll::Pending;
         }
+        // Wakers are dropped after the borrow: that may run code of the user's.
+        let ticket = match (*pass, cold.as_mut()) {
+            (Pass::Queued(_), Some(cold)) => cold.queue.pop_front(),
+            _ => None,
+        };
+        Self::trim(&mut cold);
+        drop(cold);
+        self.held.set(true);
+        *pass = Pass::Holding;
+        drop(ticket);
+        Poll::Ready(())
+    }
+
+    /// Takes a place in the queue, or says anew who waits at it.
+    fn queue(&self, pass: &mut Pass, waker: Waker) {
+        // Declared first, so that it is dropped after the borrow.
+        let mut _before = None;
+        let mut cold = self.cold.borrow_mut();
         let cold = cold.get_or_insert_default();
-        match *pass {
-            Pass::Queued(mine) => {
-                if let Some((_, waker)) = cold.queue.iter_mut().find(|(ticket, _)| *ticket == mine) {
-                    *waker = Some(cx.waker().clone());
-                }
-            }
-            _ => {
-                let ticket = cold.next_ticket;
-                cold.next_ticket += 1;
-                cold.queue.push_back((ticket, Some(cx.waker().clone())));
-                *pass = Pass::Queued(ticket);
-            }
+        if let Pass::Queued(mine) = *pass {
+            let place = cold.queue.iter_mut().find(|(ticket, _)| *ticket == mine);
+            _before = place.and_then(|(_, slot)| slot.replace(waker));
+        } else {
+            let ticket = cold.next_ticket;
+            cold.next_ticket += 1;
+            cold.queue.push_back((ticket, Some(waker)));
+            *pass = Pass::Queued(ticket);
         }
-        Poll::Pending
     }
 
     /// Gives the lane, or the place in its queue, back; answers whom to wake.
     #[must_use]
     pub(crate) fn leave(&self, pass: &mut Pass) -> Option<Waker> {
-        let was = std::mem::replace(pass, Pass::Left);
+        let mut gone = None;
+        let next = self.leave_with(pass, &mut gone);
+        drop(gone);
+        next
+    }
+
+    fn leave_with(&self, pass: &mut Pass, gone: &mut Option<Waker>) -> Option<Waker> {
         let mut cold = self.cold.borrow_mut();
-        match was {
+        match std::mem::replace(pass, Pass::Left) {
             Pass::Fresh | Pass::Left => return None,
             Pass::Holding => {
                 self.held.set(false);
-                if let Some(cold) = cold.as_mut() {
-                    cold.watcher = None;
-                }
+                *gone = cold.as_mut().and_then(|cold| cold.watcher.take());
             }
             Pass::Queued(mine) => {
                 if let Some(cold) = cold.as_mut() {
-                    cold.queue.retain(|(ticket, _)| *ticket != mine);
+                    let place = cold.queue.iter().position(|(ticket, _)| *ticket == mine);
+                    *gone = place.and_then(|place| cold.queue.remove(place)).and_then(|(_, waker)| waker);
                 }
             }
         }
@@ -213,7 +227,9 @@ impl Lane {
 
     /// Notes who is to be woken when the orphan has ended.
     pub(crate) fn watch_orphan(&self, waker: &Waker) {
-        self.cold.borrow_mut().get_or_insert_default().watcher = Some(waker.clone());
+        let waker = waker.clone();
+        let before = self.cold.borrow_mut().get_or_insert_default().watcher.replace(waker);
+        drop(before);
     }
 
     pub(crate) fn has_leftovers(&self) -> bool {
@@ -282,5 +298,64 @@ impl std::fmt::Debug for Lane {
             .field("held", &self.held.get())
             .field("orphan", &self.orphan.get())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(lane: &Lane, pass: &mut Pass) -> bool {
+        lane.poll_hold(pass, &mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn holders_take_turns_in_the_order_in_which_they_came() {
+        let lane = Lane::default();
+        let mut passes = [Pass::Fresh; 3];
+        assert!(hold(&lane, &mut passes[0]));
+        assert!(!hold(&lane, &mut passes[1]));
+        assert!(!hold(&lane, &mut passes[2]));
+        assert!(lane.leave(&mut passes[0]).is_some(), "the next is woken");
+        let mut late = Pass::Fresh;
+        assert!(!hold(&lane, &mut late), "who comes now queues behind those who wait");
+        assert!(!hold(&lane, &mut passes[2]));
+        assert!(hold(&lane, &mut passes[1]));
+    }
+
+    #[test]
+    fn a_waiter_that_was_woken_and_goes_passes_the_lane_on() {
+        let lane = Lane::default();
+        let mut passes = [Pass::Fresh; 3];
+        assert!(hold(&lane, &mut passes[0]));
+        assert!(!hold(&lane, &mut passes[1]));
+        assert!(!hold(&lane, &mut passes[2]));
+        assert!(lane.leave(&mut passes[0]).is_some());
+        assert!(lane.leave(&mut passes[1]).is_some(), "the one behind it is woken in its place");
+        assert!(hold(&lane, &mut passes[2]));
+        assert!(lane.leave(&mut passes[2]).is_none());
+        assert!(lane.cold.borrow().is_none(), "an idle lane keeps nothing");
+    }
+
+    #[test]
+    fn bytes_are_served_in_order_and_in_pieces_then_the_end() {
+        let lane = Lane::default();
+        lane.keep(Leftover::Bytes(Bytes::new(b"abc".to_vec())));
+        lane.keep(Leftover::End);
+        let mut got = Vec::new();
+        let mut serve = |peek, most: usize| {
+            let served = lane.serve_bytes(peek, |bytes| {
+                let n = bytes.len().min(most);
+                got.extend_from_slice(&bytes[..n]);
+                n
+            });
+            served.map(|result| result.expect("no error was kept"))
+        };
+        assert_eq!(serve(true, 3), Some(3));
+        assert_eq!(serve(false, 2), Some(2));
+        assert_eq!(serve(false, 2), Some(1));
+        assert_eq!(serve(false, 2), Some(0));
+        assert_eq!(serve(false, 2), None);
+        assert_eq!(got, b"abcabc", "a peek leaves them");
     }
 }

@@ -1,0 +1,79 @@
+//! The identity of a task: a number that no other task of the process has.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Names a task; no two tasks of a process share an id.
+///
+/// ```
+/// let (a, b) = sakia_executor::block_on(async {
+///     (sakia_executor::spawn(async {}).id(), sakia_executor::spawn(async {}).id())
+/// });
+/// assert_ne!(a, b);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub(crate) u64);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+/// How many ids an executor takes from the process at a time, so that a spawn touches no shared memory.
+const BLOCK: u64 = 1 << 16;
+
+/// The next block's first id; 0 is no task.
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+
+/// The ids that one executor has in hand. They rise: of two tasks of an executor the younger has the higher id.
+#[derive(Debug, Default)]
+pub(crate) struct TaskIds {
+    next: Cell<u64>,
+    end: Cell<u64>,
+}
+
+impl TaskIds {
+    /// Takes an id that no task has had.
+    pub(crate) fn take(&self) -> TaskId {
+        if self.next.get() == self.end.get() {
+            let first = NEXT_BLOCK.fetch_add(BLOCK, Relaxed);
+            self.next.set(first);
+            self.end.set(first + BLOCK);
+        }
+        let id = self.next.get();
+        self.next.set(id + 1);
+        TaskId(id)
+    }
+
+    /// The youngest id that was taken, or one lower than all of them.
+    pub(crate) fn last(&self) -> TaskId {
+        TaskId(self.next.get().saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_two_executors_never_meet_and_those_of_one_rise() {
+        let (a, b) = (TaskIds::default(), TaskIds::default());
+        let mut seen = std::collections::HashSet::new();
+        let mut last = 0;
+        for _ in 0..BLOCK + 10 {
+            let id = a.take();
+            assert!(id.0 > last);
+            last = id.0;
+            assert!(seen.insert(id));
+            assert!(seen.insert(b.take()));
+        }
+    }
+}

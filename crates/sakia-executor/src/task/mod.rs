@@ -1,0 +1,16 @@
+//! One task: its memory, its states, its end.
+//!
+//! Who polls it and when is the loop's business, in `executor.rs`.
+
+pub(crate) mod guard;
+mod id;
+#[allow(unsafe_code)]
+pub(crate) mod list;
+#[allow(unsafe_code)]
+pub(crate) mod outcome;
+#[allow(unsafe_code)]
+pub(crate) mod raw;
+pub(crate) mod state;
+
+pub use id::TaskId;
+pub(crate) use id::TaskIds;

@@ -1,0 +1,176 @@
+//! The join side of a task: what its `JoinHandle` waits for, takes, or drops.
+//!
+//! The slot changes hands once, at `COMPLETE`: before it belongs to the loop, after it to the handle, if there is one
+//! (`state.rs` has the law of each bit). The handle may be on another thread; it is `Send` for a sendable output only.
+
+use std::any::Any;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::task::{Poll, Waker};
+
+use super::guard::guarded;
+use super::raw::TaskRef;
+use super::state::{self, Detach, own};
+use crate::local::Local;
+use crate::remote::CoreRef;
+
+/// How a task ended.
+pub(crate) enum Outcome<T> {
+    /// The future gave its output.
+    Value(T),
+    /// The poll panicked.
+    Panic(Box<dyn Any + Send>),
+    /// The future was dropped before it was ready.
+    Cancelled,
+}
+
+/// The bits that tell the outcome.
+pub(super) fn bits(value: bool, panic: bool) -> usize {
+    if value {
+        state::VALUE
+    } else if panic {
+        state::PANIC
+    } else {
+        0
+    }
+}
+
+/// The one that may take the outcome.
+pub(crate) struct Joiner<T> {
+    task: TaskRef,
+    /// The outcome has been taken.
+    taken: bool,
+    output: PhantomData<T>,
+}
+
+// SAFETY: a TaskRef may go anywhere; all that a Joiner adds is to take or drop the T, which needs `&mut` or the end of
+// the Joiner, and a `T: Send` may be taken and dropped on another thread. The hand-over is ordered by COMPLETE.
+unsafe impl<T: Send> Send for Joiner<T> {}
+// SAFETY: by a shared reference nothing but the TaskRef is reached, which is Sync.
+unsafe impl<T: Send> Sync for Joiner<T> {}
+
+/// Makes a task of `future`: a reference for the list, one for the ready queue, and the one that joins.
+#[cfg_attr(feature = "track-origin", track_caller)]
+pub(crate) fn new_task<F>(
+    future: F,
+    local: &Local,
+    core: CoreRef,
+) -> (TaskRef, TaskRef, Joiner<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let [listed, queued, joining] = TaskRef::new(future, local, core);
+    // The only Joiner of this task there will ever be, with the type of its output: `poll` relies on both.
+    let joiner = Joiner {
+        task: joining,
+        taken: false,
+        output: PhantomData,
+    };
+    (listed, queued, joiner)
+}
+
+impl<T> Joiner<T> {
+    /// The task.
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// Takes the outcome, or leaves `waker` to be woken when it is there.
+    ///
+    /// # Panics
+    /// If the outcome has been taken.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome<T>> {
+        assert!(
+            !self.taken,
+            "a JoinHandle was polled after it gave its result"
+        );
+        if !self.register(waker) {
+            return Poll::Pending;
+        }
+        self.taken = true;
+        let word = self.task.header().word.load();
+        Poll::Ready(if word & state::VALUE != 0 {
+            // SAFETY: COMPLETE and VALUE are set, so the slot holds the output; JOIN made it ours, `new_task` fixed its
+            // type, and `taken` was clear, so nobody has read it. The load ordered its writing before this.
+            Outcome::Value(unsafe { self.task.slot::<T>().read() })
+        } else if word & state::PANIC != 0 {
+            // SAFETY: as above, for the payload.
+            Outcome::Panic(unsafe { self.task.slot::<Box<dyn Any + Send>>().read() })
+        } else {
+            Outcome::Cancelled
+        })
+    }
+
+    /// Sees that `waker` will be woken; true if there is nothing to wait for.
+    fn register(&mut self, waker: &Waker) -> bool {
+        let header = self.task.header();
+        let slot: *mut MaybeUninit<Waker> = header.join_waker.get();
+        let word = header.word.load();
+        if word & state::COMPLETE != 0 {
+            return true;
+        }
+        let set = word & state::JOIN_WAKER != 0;
+        // SAFETY: JOIN_WAKER says that a waker was written, by us. The loop may be moving it out at this moment, but
+        // by a read; and we only compare its two pointers.
+        if set && unsafe { (*slot).assume_init_ref() }.will_wake(waker) {
+            return false;
+        }
+        // User code, which may panic: before anything changes.
+        let new = waker.clone();
+        let old = if set {
+            if !header.word.unset_join_waker() {
+                return true;
+            }
+            // SAFETY: JOIN_WAKER is clear again and COMPLETE was not there: the slot is ours, with the waker in it.
+            Some(unsafe { (*slot).assume_init_read() })
+        } else {
+            None
+        };
+        // SAFETY: with JOIN_WAKER clear the slot is ours until it is set, even if COMPLETE comes.
+        unsafe { (*slot).write(new) };
+        let complete = !header.word.set_join_waker();
+        if complete {
+            // SAFETY: JOIN_WAKER was not set, so the slot stayed ours, with the waker just written.
+            drop(unsafe { (*slot).assume_init_read() });
+        }
+        drop(old);
+        complete
+    }
+
+    /// Gives up the outcome; drops it if it is there.
+    fn detach(&self) -> u32 {
+        let header = self.task.header();
+        if let Some((own, _)) = self.task.here() {
+            // The loop is this thread: nothing completes meanwhile, and the flag needs no atomic.
+            own.set(own::DETACHED);
+            if header.word.load() & state::JOIN_WAKER == 0 {
+                return 0;
+            }
+        }
+        match header.word.detach() {
+            Detach::Alive { waker: false } => 0,
+            Detach::Alive { waker: true } => {
+                // SAFETY: JOIN_WAKER was cleared by us and COMPLETE was not there: the slot is ours for good, with
+                // the waker in it.
+                let waker = unsafe { (*header.join_waker.get()).assume_init_read() };
+                guarded(|| drop(waker))
+            }
+            // SAFETY: the word tells what is in the slot; JOIN made it ours, and it was not taken. A Joiner of a T
+            // that is not Send is on the thread where the T was made.
+            Detach::Complete { word } => unsafe { self.task.drop_outcome(word) },
+        }
+    }
+}
+
+impl<T> Drop for Joiner<T> {
+    fn drop(&mut self) {
+        if !self.taken {
+            let panics = self.detach();
+            if panics > 0 {
+                self.task.core().count_destructor_panics(panics);
+            }
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! The memory of a task: one allocation with a header and a slot for the future, then its outcome.
+//!
+//! Everything here upholds three laws. (1) A [`TaskRef`] is one counted reference, and memory with a reference is
+//! valid. (2) Fields of [`Own`] and the future are touched on the owner's thread alone, which is proved by a
+//! [`Local`] of the task's own executor (it is `!Sync` and never leaves its thread). (3) The future is dropped or
+//! leaked, by the owner, before `COMPLETE`; so whoever frees the memory, on whatever thread, finds no future in it.
+//! The join side of the slot is in `outcome.rs`, the queues are elsewhere; no policy here.
+
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::future::Future;
+use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use super::guard::{drop_payload, guarded};
+use super::state::{self, Word, own};
+use super::{TaskId, outcome};
+use crate::local::Local;
+use crate::remote::{CoreRef, Link};
+
+/// What every task begins with, whatever its future.
+///
+/// `repr(C)` with `link` first, so that a pointer to the link is a pointer to the header.
+#[repr(C)]
+pub(crate) struct Header {
+    /// The way through the remote queue; the queue's while `REMOTE` is set.
+    pub(super) link: Link,
+    pub(super) word: Word,
+    vtable: &'static VTable,
+    core: CoreRef,
+    id: TaskId,
+    pub(super) own: Own,
+    /// Written and read by the law of `JOIN_WAKER`.
+    pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+    #[cfg(feature = "track-origin")]
+    origin: &'static std::panic::Location<'static>,
+}
+
+/// The fields of a task that only its owner's thread touches.
+pub(crate) struct Own {
+    /// The owner's half of the count, until `DONE`.
+    refs: Cell<i32>,
+    flags: Cell<u8>,
+    /// Neighbours in the list of all tasks; `list.rs` alone touches them.
+    pub(super) prev: Cell<Option<NonNull<Header>>>,
+    pub(super) next: Cell<Option<NonNull<Header>>>,
+}
+
+impl Own {
+    /// Whether any of `flags` is set.
+    pub(crate) fn has(&self, flags: u8) -> bool {
+        self.flags.get() & flags != 0
+    }
+
+    /// Sets `flags`.
+    pub(crate) fn set(&self, flags: u8) {
+        self.flags.set(self.flags.get() | flags);
+    }
+
+    /// Clears `flags`.
+    pub(crate) fn clear(&self, flags: u8) {
+        self.flags.set(self.flags.get() & !flags);
+    }
+}
+
+/// What depends on the type of the future.
+pub(super) struct VTable {
+    poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
+    drop_future: unsafe fn(NonNull<Header>),
+    drop_value: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+    /// From the header to the slot.
+    slot: usize,
+}
+
+/// What one poll came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// The future pends.
+    Pending,
+    /// The future is gone and the outcome is in the slot; so many destructors panicked.
+    Ended(u32),
+}
+
+/// Header and slot.
+#[repr(C)]
+struct TaskCell<F: Future> {
+    header: Header,
+    slot: UnsafeCell<Slot<F>>,
+}
+
+/// The future until it ends, then what the `JoinHandle` wants, then nothing. The flags tell which.
+#[repr(C)]
+union Slot<F: Future> {
+    future: ManuallyDrop<F>,
+    value: ManuallyDrop<F::Output>,
+    payload: ManuallyDrop<Box<dyn Any + Send>>,
+}
+
+struct VTableOf<F>(F);
+
+impl<F: Future> VTableOf<F> {
+    const VTABLE: &'static VTable = &VTable {
+        poll: poll::<F>,
+        drop_future: drop_future::<F>,
+        drop_value: drop_value::<F>,
+        free: free::<F>,
+        slot: mem::offset_of!(TaskCell<F>, slot),
+    };
+}
+
+/// # Safety
+/// `task` is a live task of type `F`, on its owner's thread, its future in the slot and not being polled.
+unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
+    let cell = task.cast::<TaskCell<F>>();
+    // SAFETY: the caller promises a live task of type F and that nobody else touches the slot during the call. The
+    // future was written at birth, never moves, and is dropped in place before anything else is written there.
+    let (own, slot) = unsafe { (&(*cell.as_ptr()).header.own, (*cell.as_ptr()).slot.get()) };
+    // SAFETY: as above; the pin holds since the cell never moves.
+    let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
+        Pin::new_unchecked(&mut *(&raw mut (*slot).future).cast::<F>()).poll(cx)
+    }));
+    if let Ok(Poll::Pending) = polled {
+        return Polled::Pending;
+    }
+    own.set(own::ENDING);
+    // SAFETY: the future is in the slot, and ENDING keeps everybody else from dropping or polling it from here on.
+    let panics = guarded(|| unsafe { ManuallyDrop::drop(&mut (*slot).future) });
+    match polled {
+        Ok(Poll::Pending) => {}
+        Ok(Poll::Ready(value)) => {
+            // SAFETY: the slot is empty and still ours alone; it is large enough, being a union with this field.
+            unsafe { (*slot).value = ManuallyDrop::new(value) };
+            own.set(own::VALUE);
+        }
+        Err(payload) => {
+            // SAFETY: as for the value.
+            unsafe { (*slot).payload = ManuallyDrop::new(payload) };
+            own.set(own::PANIC);
+        }
+    }
+    Polled::Ended(panics)
+}
+
+/// # Safety
+/// As for [`poll`]; the future is gone afterwards, even if this unwinds.
+unsafe fn drop_future<F: Future>(task: NonNull<Header>) {
+    let cell = task.cast::<TaskCell<F>>();
+    // SAFETY: the caller promises a live task of type F with its future in the slot, and exclusive use of the slot.
+    unsafe { ManuallyDrop::drop(&mut (*(*cell.as_ptr()).slot.get()).future) }
+}
+
+/// # Safety
+/// `task` is a live task of type `F`, its output is in the slot and the caller's to drop; it is gone afterwards.
+unsafe fn drop_value<F: Future>(task: NonNull<Header>) {
+    let cell = task.cast::<TaskCell<F>>();
+    // SAFETY: the caller promises that the slot holds the output and that it owns it.
+    unsafe { ManuallyDrop::drop(&mut (*(*cell.as_ptr()).slot.get()).value) }
+}
+
+/// # Safety
+/// `task` is a task of type `F` of which no reference is left, and whose slot and join waker are empty.
+unsafe fn free<F: Future>(task: NonNull<Header>) {
+    // SAFETY: the memory came from a Box of this type in `TaskRef::new`; no reference is left, so nobody uses it.
+    drop(unsafe { Box::from_raw(task.cast::<TaskCell<F>>().as_ptr()) });
+}
+
+/// One counted reference to a task.
+///
+/// It may be made, used and dropped on every thread: see the laws at the top.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: what a TaskRef does off the owner's thread touches only `link`, `word`, `core` and the constant fields;
+// `own` and the slot are reached through a proof of the thread alone (law 2, and `outcome.rs` for the slot), and the
+// last reference frees memory that holds no future (law 3).
+unsafe impl Send for TaskRef {}
+// SAFETY: as above; no method gives out anything else by a shared reference.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// Puts `future` into a new task with three references: for the list, the ready queue and the handle.
+    #[cfg_attr(feature = "track-origin", track_caller)]
+    pub(super) fn new<F>(future: F, local: &Local, core: CoreRef) -> [Self; 3]
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(core.is_of(local));
+        let mut cell = Box::new(MaybeUninit::<TaskCell<F>>::uninit());
+        let at = cell.as_mut_ptr();
+        let header = Header {
+            link: Link::new(),
+            word: Word::new(),
+            vtable: VTableOf::<F>::VTABLE,
+            core,
+            id: local.ids.take(),
+            own: Own {
+                refs: Cell::new(3),
+                flags: Cell::new(0),
+                prev: Cell::new(None),
+                next: Cell::new(None),
+            },
+            join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+            #[cfg(feature = "track-origin")]
+            origin: std::panic::Location::caller(),
+        };
+        // SAFETY: `at` points to fresh memory of this type; both fields are written, so the cell is initialised. The
+        // pointer keeps the provenance of the whole box, which is given back in `free`.
+        let task = unsafe {
+            (&raw mut (*at).header).write(header);
+            (*at).slot.get().write(Slot {
+                future: ManuallyDrop::new(future),
+            });
+            NonNull::new_unchecked(Box::into_raw(cell)).cast::<Header>()
+        };
+        [Self(task), Self(task), Self(task)]
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: law 1: the reference that self is keeps the memory valid for as long as self is borrowed.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// # Safety
+    /// The caller hands over one counted reference.
+    pub(super) unsafe fn from_ptr(task: NonNull<Header>) -> Self {
+        Self(task)
+    }
+
+    /// Turns the reference into a bare pointer, to be given back to [`from_ptr`](Self::from_ptr).
+    pub(super) fn into_ptr(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Turns the reference into a link of the remote queue.
+    pub(crate) fn into_link(self) -> NonNull<Link> {
+        self.into_ptr().cast()
+    }
+
+    /// # Safety
+    /// `link` came out of [`into_link`](Self::into_link), once.
+    pub(crate) unsafe fn from_link(link: NonNull<Link>) -> Self {
+        Self(link.cast())
+    }
+
+    /// The task's id.
+    pub(crate) fn id(&self) -> TaskId {
+        self.header().id
+    }
+
+    /// The place in the source that spawned the task.
+    #[cfg(feature = "track-origin")]
+    pub(crate) fn origin(&self) -> &'static std::panic::Location<'static> {
+        self.header().origin
+    }
+
+    /// The executor of the task.
+    pub(crate) fn core(&self) -> &CoreRef {
+        &self.header().core
+    }
+
+    /// Whether the end is published.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.header().word.load() & state::COMPLETE != 0
+    }
+
+    /// The owner's fields, on the word of a `Local` of the task's executor.
+    pub(crate) fn own<'a>(&'a self, local: &'a Local) -> &'a Own {
+        assert!(self.core().is_of(local));
+        &self.header().own
+    }
+
+    /// The owner's fields and its `Local`, if this thread is inside the task's executor and may use them still.
+    pub(super) fn here(&self) -> Option<(&Own, &Local)> {
+        let header = self.header();
+        let local = header.core.here()?;
+        (!header.own.has(own::DONE)).then_some((&header.own, local))
+    }
+
+    /// Opens the way into the remote queue again, for the loop; tells whether the task was aborted from elsewhere.
+    pub(crate) fn take_remote(&self) -> bool {
+        self.header().word.take_remote()
+    }
+
+    /// Polls the future and, if it ends, drops it and puts its outcome into the slot.
+    pub(crate) fn poll(&self, local: &Local) -> Polled {
+        let own = self.own(local);
+        assert!(!own.has(own::RUNNING | own::ENDING));
+        own.set(own::RUNNING);
+        local.running.set(local.running.get() + 1);
+        // SAFETY: the waker borrows the reference that self is, and ManuallyDrop never gives it back.
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(self.0)) });
+        let mut cx = Context::from_waker(&waker);
+        // SAFETY: self keeps the task alive; `own` proved the thread; without ENDING the future is in the slot, and
+        // RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds.
+        let polled = unsafe { (self.header().vtable.poll)(self.0, &mut cx) };
+        local.running.set(local.running.get() - 1);
+        own.clear(own::RUNNING);
+        polled
+    }
+
+    /// Drops the future unpolled; tells how many destructors panicked.
+    pub(crate) fn drop_future(&self, local: &Local) -> u32 {
+        let own = self.own(local);
+        assert!(!own.has(own::RUNNING | own::ENDING));
+        own.set(own::ENDING);
+        // SAFETY: as in `poll`, with ENDING, set for ever, in the place of RUNNING.
+        guarded(|| unsafe { (self.header().vtable.drop_future)(self.0) })
+    }
+
+    /// Leaves the future in its slot for ever, undropped.
+    ///
+    /// A pinned future that is not dropped must stay where it is, so the task's memory is leaked with it.
+    pub(crate) fn leak_future(&self, local: &Local) {
+        let own = self.own(local);
+        assert!(!own.has(own::RUNNING | own::ENDING));
+        own.set(own::ENDING);
+        mem::forget(self.clone());
+    }
+
+    /// The payload of the poll that panicked, until [`finish`](Self::finish).
+    pub(crate) fn payload(&self, local: &Local) -> Option<&(dyn Any + Send)> {
+        let own = self.own(local);
+        if !own.has(own::PANIC) || own.has(own::DONE) {
+            return None;
+        }
+        // SAFETY: PANIC says that the slot holds a payload, and until DONE it is the owner's alone, who only looks.
+        let payload = unsafe { &*self.slot::<Box<dyn Any + Send>>() };
+        Some(&**payload)
+    }
+
+    /// Publishes the end of a task that is out of the list, and wakes who waits; tells how many destructors panicked.
+    pub(crate) fn finish(self, local: &Local) -> u32 {
+        let own = self.own(local);
+        assert!(own.has(own::ENDING) && !own.has(own::DONE | own::RUNNING));
+        let flags = own.flags.get();
+        let outcome = outcome::bits(flags & own::VALUE != 0, flags & own::PANIC != 0);
+        let word = &self.header().word;
+        if word.is_sole(own.refs.get() as isize, 1) {
+            // Nobody waits and nobody can: no handle is left, and no waker. Spare the atomics.
+            // SAFETY: the outcome's bits tell what is in the slot, and nobody else is there to own it.
+            let panics = unsafe { self.drop_outcome(outcome) };
+            // SAFETY: self is the only reference, `is_sole` said; the slot is empty; only a handle leaves a join waker.
+            unsafe { ManuallyDrop::new(self).free() };
+            return panics;
+        }
+        own.set(own::DONE);
+        let half = own.refs.replace(0) as isize;
+        let before = word.complete(half, outcome);
+        if before & state::JOIN == 0 || flags & own::DETACHED != 0 {
+            // SAFETY: the outcome's bits tell what is in the slot; there is no handle, so it is ours.
+            return unsafe { self.drop_outcome(outcome) };
+        }
+        if before & state::JOIN_WAKER == 0 {
+            return 0;
+        }
+        // SAFETY: JOIN_WAKER was set as COMPLETE came, so a waker was written and is the loop's from then on; it is
+        // moved out by a plain read, as the handle may still be comparing it.
+        let waker = unsafe { (*self.header().join_waker.get()).assume_init_read() };
+        guarded(|| waker.wake())
+    }
+
+    /// The slot, seen as a `T`.
+    pub(super) fn slot<T>(&self) -> *mut T {
+        // SAFETY: the slot lies inside the allocation that self keeps alive, `slot` bytes from its start.
+        unsafe { self.0.as_ptr().byte_add(self.header().vtable.slot).cast() }
+    }
+
+    /// Drops what `outcome` says is in the slot; tells how many destructors panicked.
+    ///
+    /// # Safety
+    /// `outcome` holds the bits that were or will be published with `COMPLETE`, and the outcome is the caller's, who
+    /// is on a thread that may drop it, and does not use it again.
+    pub(super) unsafe fn drop_outcome(&self, outcome: usize) -> u32 {
+        if outcome & state::VALUE != 0 {
+            // SAFETY: the caller owns the output, and VALUE says that it is there.
+            guarded(|| unsafe { (self.header().vtable.drop_value)(self.0) })
+        } else if outcome & state::PANIC != 0 {
+            // SAFETY: the caller owns the payload, and PANIC says that it is there.
+            drop_payload(unsafe { self.slot::<Box<dyn Any + Send>>().read() })
+        } else {
+            0
+        }
+    }
+
+    /// # Safety
+    /// No reference but self is left, the slot and the join waker are empty; self is not used again.
+    unsafe fn free(&self) {
+        let free = self.header().vtable.free;
+        // SAFETY: handed on from the caller; no borrow of the header lives across the call.
+        unsafe { free(self.0) }
+    }
+
+    /// Wakes the task and hands this reference to the queue.
+    pub(crate) fn wake(self) {
+        if self.core().here().is_some() {
+            if !self.header().own.has(own::QUEUED | own::ENDING) {
+                self.header().own.set(own::QUEUED);
+                CoreRef::push_here(self);
+            }
+        } else if self.header().word.claim_remote(0) {
+            CoreRef::push(self);
+        }
+    }
+
+    /// Wakes the task; makes a reference only if the queue needs one.
+    pub(crate) fn wake_by_ref(&self) {
+        if let Some(local) = self.core().here() {
+            if !self.header().own.has(own::QUEUED | own::ENDING) {
+                self.header().own.set(own::QUEUED);
+                local.ready.push(self.clone());
+            }
+        } else if self.header().word.claim_remote(0) {
+            CoreRef::push(self.clone());
+        }
+    }
+
+    /// Marks the task as aborted and queues it; the loop drops the future.
+    pub(crate) fn abort(&self) {
+        if let Some(local) = self.core().here() {
+            let own = &self.header().own;
+            if own.has(own::ENDING) {
+                return;
+            }
+            own.set(own::ABORT);
+            if !own.has(own::QUEUED) {
+                own.set(own::QUEUED);
+                local.ready.push(self.clone());
+            }
+        } else if self.header().word.claim_remote(state::ABORT) {
+            CoreRef::push(self.clone());
+        }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        if let Some((own, _)) = self.here()
+            && let Some(refs) = own.refs.get().checked_add(1)
+        {
+            own.refs.set(refs);
+        } else {
+            self.header().word.add_reference();
+        }
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // The owner's half never reaches the end of the memory: before DONE the list, or the one that finishes the
+        // task, holds a reference as well.
+        if let Some((own, _)) = self.here()
+            && let Some(refs) = own.refs.get().checked_sub(1)
+        {
+            own.refs.set(refs);
+        } else if self.header().word.drop_reference() {
+            // SAFETY: `drop_reference` told that this was the last one; it says so after COMPLETE only, so the future
+            // is gone (law 3), the outcome was taken or dropped by its owner, the join waker was moved out.
+            unsafe { self.free() }
+        }
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id().fmt(f)
+    }
+}
+
+/// The waker of a task is one counted reference in a `RawWaker`.
+static WAKER: RawWakerVTable =
+    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+fn raw_waker(task: NonNull<Header>) -> RawWaker {
+    RawWaker::new(task.as_ptr().cast_const().cast(), &WAKER)
+}
+
+/// # Safety
+/// `data` came from [`raw_waker`] and stands for a live reference.
+unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
+    // SAFETY: the data is the pointer that `raw_waker` was given, so not null; ManuallyDrop makes it a borrow.
+    ManuallyDrop::new(TaskRef(unsafe {
+        NonNull::new_unchecked(data.cast_mut()).cast()
+    }))
+}
+
+unsafe fn waker_clone(data: *const ()) -> RawWaker {
+    // SAFETY: the waker that is cloned stands for a live reference.
+    let task = unsafe { borrow(data) };
+    raw_waker(ManuallyDrop::new(TaskRef::clone(&task)).0)
+}
+
+unsafe fn waker_wake(data: *const ()) {
+    // SAFETY: the waker is consumed, so its reference may be.
+    ManuallyDrop::into_inner(unsafe { borrow(data) }).wake();
+}
+
+unsafe fn waker_wake_by_ref(data: *const ()) {
+    // SAFETY: the waker lives through the call, and so does its reference.
+    unsafe { borrow(data) }.wake_by_ref();
+}
+
+unsafe fn waker_drop(data: *const ()) {
+    // SAFETY: the waker is consumed, so its reference may be.
+    drop(ManuallyDrop::into_inner(unsafe { borrow(data) }));
+}
+
+/// The header of a task without `track-origin`, in bytes.
+#[cfg(all(test, not(feature = "track-origin")))]
+const HEADER: usize = mem::size_of::<Header>();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(all(not(feature = "track-origin"), target_pointer_width = "64"))]
+    fn a_header_is_eighty_bytes() {
+        assert_eq!(HEADER, 80);
+    }
+
+    #[test]
+    fn the_link_is_the_headers_first_field() {
+        assert_eq!(mem::offset_of!(Header, link), 0);
+    }
+}

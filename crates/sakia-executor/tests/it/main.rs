@@ -1,0 +1,10 @@
+//! The executor's laws, tried through its public API alone; no ring, no timer. One module a subject.
+#![forbid(unsafe_code)]
+
+mod end;
+mod help;
+mod join_set;
+mod panics;
+mod sendness;
+mod tasks;
+mod threads;

@@ -1,0 +1,140 @@
+//! What a task costs in memory, counted by an allocator of this binary's own: size, number, and that all comes back.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::pending;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use sakia_executor::{Executor, ThreadPark};
+
+thread_local! {
+    /// Allocations of this thread, and their bytes minus those given back.
+    static COUNT: Cell<(usize, isize)> = const { Cell::new((0, 0)) };
+}
+
+struct Counting;
+
+fn count(more: usize, bytes: isize) {
+    let _ = COUNT.try_with(|count| {
+        let (number, sum) = count.get();
+        count.set((number + more, sum + bytes));
+    });
+}
+
+// SAFETY: every call is handed on to the system's allocator, with what came in; the counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size().cast_signed());
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(0, -layout.size().cast_signed());
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `code` allocates: number, and bytes that stay.
+fn allocated<T>(code: impl FnOnce() -> T) -> ((usize, isize), T) {
+    let before = COUNT.get();
+    let value = code();
+    let after = COUNT.get();
+    ((after.0 - before.0, after.1 - before.1), value)
+}
+
+/// An executor whose ready queue has room already.
+fn warm() -> Executor {
+    let executor = Executor::new(Arc::new(ThreadPark::new()));
+    for _ in 0..64 {
+        drop(executor.spawn(async {}));
+    }
+    executor.run(usize::MAX, || {});
+    executor
+}
+
+#[test]
+#[cfg(not(feature = "track-origin"))]
+fn a_task_is_one_allocation_of_at_most_88_bytes_beyond_its_future() {
+    let executor = warm();
+    let future = |words: [u64; 4]| async move {
+        pending::<()>().await;
+        std::hint::black_box(words);
+    };
+    let size = size_of_val(&future([0; 4])).cast_signed();
+    let ((number, bytes), _) = allocated(|| drop(executor.spawn(future([0; 4]))));
+    assert_eq!(number, 1);
+    assert!(bytes - size <= 88, "{bytes} bytes for a future of {size}");
+    // A suspended one has no more than that.
+    let ((number, more), _) = allocated(|| executor.run(8, || {}));
+    assert_eq!((number, more), (0, 0));
+}
+
+#[test]
+fn a_finished_task_gives_everything_back_however_it_ends() {
+    let executor = warm();
+    let waker: Cell<Option<Waker>> = Cell::new(None);
+    let ((_, bytes), ()) = allocated(|| {
+        drop(executor.spawn(async { [0_u8; 100] }));
+        let kept = executor.spawn(async { String::from("output") });
+        let aborted = executor.spawn(pending::<()>());
+        aborted.abort();
+        executor.run(usize::MAX, || {});
+        drop((kept, aborted));
+        drop(executor.spawn(pending::<()>()));
+        executor.run(usize::MAX, || {});
+        executor.clear(None);
+        waker.take();
+    });
+    // The ready queue is made anew by a clear; nothing else may stay.
+    let ((_, queue), ()) = allocated(|| {
+        let _ = executor.clear(None);
+    });
+    assert!(bytes <= 0 && queue <= 0, "{bytes} and {queue} bytes stayed");
+}
+
+#[test]
+fn a_runtime_that_ends_gives_all_of_its_memory_back() {
+    let ((_, bytes), waker) = allocated(|| {
+        let executor = warm();
+        let slot = std::rc::Rc::new(Cell::new(None));
+        let sink = slot.clone();
+        drop(executor.spawn(std::future::poll_fn(move |cx| {
+            sink.set(Some(cx.waker().clone()));
+            Poll::<()>::Pending
+        })));
+        executor.run(8, || {});
+        // Left in the remote queue: woken from outside the executor.
+        let waker = slot.take().unwrap();
+        waker.wake_by_ref();
+        waker
+    });
+    assert!(bytes > 0, "the waker keeps its task's memory");
+    let ((_, freed), ()) = allocated(|| drop(waker));
+    // The thread's own handle was made once, by the first `thread::current`.
+    assert!((bytes + freed) <= 128, "{} bytes stayed", bytes + freed);
+}
+
+#[test]
+fn neither_a_local_nor_a_remote_wake_allocates() {
+    let executor = warm();
+    let slot = std::rc::Rc::new(Cell::new(None));
+    let sink = slot.clone();
+    drop(executor.spawn(std::future::poll_fn(move |cx| {
+        sink.set(Some(cx.waker().clone()));
+        Poll::<()>::Pending
+    })));
+    executor.run(8, || {});
+    let waker: Waker = slot.take().unwrap();
+    let entered = executor.enter();
+    let ((local, _), ()) = allocated(|| waker.wake_by_ref());
+    drop(entered);
+    executor.run(8, || {});
+    let remote = std::thread::spawn(move || allocated(|| waker.wake()).0.0);
+    assert_eq!((local, remote.join().unwrap()), (0, 0));
+}

@@ -1,0 +1,132 @@
+//! What a runtime can be asked to be.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use sakia_driver::Config;
+use sakia_executor::TaskPanic;
+
+use crate::{Runtime, ShutdownReport};
+
+/// Something that a runtime has to tell and nobody asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A runtime was dropped, and its end was not clean.
+    UncleanDrop(&'a ShutdownReport),
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UncleanDrop(report) => write!(f, "sakia: a runtime was dropped and did not end clean: {}", report.summary()),
+        }
+    }
+}
+
+/// What is called when a runtime has ended.
+pub(crate) type OnShutdown = Box<dyn FnOnce(&ShutdownReport)>;
+/// What is called when a runtime has something to tell.
+pub(crate) type OnEvent = Box<dyn Fn(&Event<'_>)>;
+/// What is called when a task has panicked.
+pub(crate) type OnTaskPanic = Box<dyn Fn(&TaskPanic<'_>)>;
+
+/// Sets a [`Runtime`] up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = sakia::Runtime::builder()
+///     .entries(64)
+///     .shutdown_timeout(Duration::from_secs(1))
+///     .build()?;
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Builder {
+    pub(crate) driver: Config,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) on_shutdown: Option<OnShutdown>,
+    pub(crate) on_event: OnEvent,
+    pub(crate) on_task_panic: Option<OnTaskPanic>,
+    pub(crate) start_paused: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            driver: Config::default(),
+            shutdown_timeout: Duration::from_secs(5),
+            on_shutdown: None,
+            on_event: Box::new(|event| eprintln!("{event}")),
+            on_task_panic: None,
+            start_paused: false,
+        }
+    }
+}
+
+impl Builder {
+    /// Sets the size of the ring's submission queue, in entries (default 256; rounded up to a power of two, at most 32768). The completion queue is four times
+    /// as long. Any number of ops may be in flight; a longer queue only saves system calls in bursts.
+    pub fn entries(mut self, entries: u32) -> Self {
+        self.driver.entries = entries;
+        self
+    }
+
+    /// Sets how long a dropped runtime may take to end (default 5 s). What has not ended by then is set aside and reported.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Sets the most threads for what has no opcode: name resolution, directory listings, `spawn_blocking` (default 16).
+    pub fn max_blocking(mut self, threads: usize) -> Self {
+        self.driver.max_blocking = threads;
+        self
+    }
+
+    /// Calls `f` with the report when the runtime has ended, also when it is dropped.
+    pub fn on_shutdown(mut self, f: impl FnOnce(&ShutdownReport) + 'static) -> Self {
+        self.on_shutdown = Some(Box::new(f));
+        self
+    }
+
+    /// Calls `f` when the runtime has something to tell that nobody asked for (default: a line on stderr).
+    pub fn on_event(mut self, f: impl Fn(&Event<'_>) + 'static) -> Self {
+        self.on_event = Box::new(f);
+        self
+    }
+
+    /// Calls `f` when a task has panicked. Its `JoinHandle` tells the panic in any case.
+    pub fn on_task_panic(mut self, f: impl Fn(&TaskPanic<'_>) + 'static) -> Self {
+        self.on_task_panic = Some(Box::new(f));
+        self
+    }
+
+    /// Starts with the clock paused: time jumps to the next deadline when nothing else is left to do.
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(mut self, paused: bool) -> Self {
+        self.start_paused = paused;
+        self
+    }
+
+    /// Builds the runtime on this thread, which it belongs to for ever.
+    ///
+    /// # Errors
+    /// When the ring cannot be made; the inner error is a [`SetupError`](crate::SetupError) that names cause and cure.
+    pub fn build(self) -> io::Result<Runtime> {
+        Runtime::build(self)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("driver", &self.driver)
+            .field("shutdown_timeout", &self.shutdown_timeout)
+            .finish_non_exhaustive()
+    }
+}

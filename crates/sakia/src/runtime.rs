@@ -1,0 +1,279 @@
+//! The runtime: the driver, the executor and the timers of one thread, and the loop that turns them.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use sakia_driver::{Driver, FdInfo, Park, Unparker};
+use sakia_executor::{Executor, JoinHandle, Unpark};
+use sakia_time::Timers;
+
+use crate::builder::{OnEvent, OnShutdown};
+use crate::{Builder, ShutdownReport, shutdown};
+
+/// How many tasks are polled before the ring and the timers get their turn.
+const BATCH: usize = 128;
+
+/// Wakes the parked ring on behalf of the executor's wakers.
+struct RingUnpark(Arc<Unparker>);
+
+impl Unpark for RingUnpark {
+    fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    /// How many runtimes are blocking on this thread right now.
+    static BLOCKING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The parts of a runtime, in the order in which its end takes them.
+pub(crate) struct Inner {
+    pub(crate) executor: Executor,
+    pub(crate) timers: Timers,
+    pub(crate) driver: Rc<Driver>,
+    pub(crate) running: Cell<bool>,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) on_shutdown: RefCell<Option<OnShutdown>>,
+    pub(crate) on_event: OnEvent,
+}
+
+impl Inner {
+    /// Runs `f` with the parts of this runtime as the current ones of the thread.
+    pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.driver.within(|| {
+            let _executor = self.executor.enter();
+            let _timers = self.timers.enter();
+            f()
+        })
+    }
+
+    /// One lap: timers, tasks, then the ring, which parks if nothing else is to be done.
+    fn lap(&self) {
+        self.timers.begin_turn();
+        if !self.timers.is_empty() {
+            self.timers.fire(self.timers.now());
+        }
+        self.executor.run(BATCH, || {});
+        let turned = self.driver.turn(self.park(), || self.executor.has_ready());
+        if let Err(error) = turned {
+            panic!("the ring of this sakia runtime is dead: {error}");
+        }
+    }
+
+    fn park(&self) -> Park {
+        if self.executor.has_ready() {
+            return Park::No;
+        }
+        if self.advances_by_itself() {
+            return Park::No;
+        }
+        match self.timers.park_time() {
+            None => Park::Forever,
+            Some(time) if time.is_zero() => Park::No,
+            Some(time) => Park::For(time),
+        }
+    }
+
+    /// Paused time jumps when nothing else is left to wait for.
+    #[cfg(feature = "test-util")]
+    fn advances_by_itself(&self) -> bool {
+        self.timers.is_paused() && self.driver.in_flight() == 0 && self.timers.auto_advance()
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    fn advances_by_itself(&self) -> bool {
+        false
+    }
+}
+
+/// A runtime for the thread that builds it.
+///
+/// [`block_on`](Self::block_on) runs a future and, beside it, the tasks that it spawns; between two calls tasks rest. Dropping the runtime ends
+/// it as [`shutdown`](Self::shutdown) does, within the builder's `shutdown_timeout`: it says nothing when clean, and one line when not.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = sakia::Runtime::new()?;
+/// let answer = runtime.block_on(async { sakia::spawn(async { 42 }).await.unwrap() });
+/// assert_eq!(answer, 42);
+///
+/// let report = runtime.shutdown(std::time::Duration::from_secs(1));
+/// assert!(report.is_clean(), "{report}");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    /// Taken by the end.
+    inner: Option<Rc<Inner>>,
+}
+
+impl Runtime {
+    /// Builds a runtime with the default options.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// The options of a runtime.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn build(builder: Builder) -> io::Result<Self> {
+        let driver = Driver::new(&builder.driver)?;
+        let executor = Executor::new(Arc::new(RingUnpark(driver.unparker())));
+        if let Some(hook) = builder.on_task_panic {
+            executor.set_panic_hook(hook);
+        }
+        let timers = Timers::new();
+        #[cfg(feature = "test-util")]
+        if builder.start_paused {
+            timers.pause();
+        }
+        let inner = Inner {
+            executor,
+            timers,
+            driver,
+            running: Cell::new(false),
+            shutdown_timeout: builder.shutdown_timeout,
+            on_shutdown: RefCell::new(builder.on_shutdown),
+            on_event: builder.on_event,
+        };
+        Ok(Self {
+            inner: Some(Rc::new(inner)),
+        })
+    }
+
+    fn inner(&self) -> &Rc<Inner> {
+        self.inner.as_ref().expect("only the end takes it")
+    }
+
+    /// Runs a future to its end on this thread, and the runtime's tasks beside it.
+    ///
+    /// # Panics
+    /// Inside another `block_on` of this thread: that one would stand still. When the future panics, the panic comes through and
+    /// the runtime can be used again. When the ring is dead (the kernel has lost a completion).
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let inner = self.inner().clone();
+        let _blocking = Blocking::begin(&inner);
+        inner.within(|| {
+            let mut future = pin!(future);
+            let waker = inner.executor.root_waker();
+            let mut cx = Context::from_waker(&waker);
+            let mut woken = true;
+            loop {
+                if woken {
+                    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                        return output;
+                    }
+                }
+                inner.lap();
+                woken = inner.executor.take_root_wake();
+            }
+        })
+    }
+
+    /// Spawns a task, which runs during [`block_on`](Self::block_on).
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.inner().executor.spawn(future)
+    }
+
+    /// Lists every descriptor that this runtime owns.
+    pub fn fds(&self) -> Vec<FdInfo> {
+        self.inner().driver.fds()
+    }
+
+    /// Ends the runtime: drops its tasks, cancels and reaps what is in flight, waits for pending closes, closes the ring.
+    ///
+    /// It returns by the deadline `within` from now, whatever is stuck; what has not ended by then is set aside and named in the report. When the report
+    /// is clean, ports are free to bind, peers have seen the end of their streams, and no thread or descriptor of the runtime is left.
+    ///
+    /// # Panics
+    /// Inside the runtime's own `block_on`.
+    #[track_caller]
+    pub fn shutdown(mut self, within: Duration) -> ShutdownReport {
+        assert!(!self.inner().running.get(), "a sakia runtime cannot be shut down inside its own block_on");
+        let inner = self.inner.take().expect("only the end takes it");
+        shutdown::run(&inner, within)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else { return };
+        if inner.running.get() {
+            // We are below our own block_on (process::exit in a task, say): its frames still use all of this. Leaking is
+            // the one sound answer.
+            std::mem::forget(inner);
+            return;
+        }
+        shutdown::on_drop(&inner);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+/// Marks a runtime, and its thread, as inside a `block_on`.
+struct Blocking<'a> {
+    inner: &'a Inner,
+}
+
+impl<'a> Blocking<'a> {
+    #[track_caller]
+    fn begin(inner: &'a Inner) -> Self {
+        let outer = BLOCKING.try_with(|blocking| blocking.replace(blocking.get() + 1)).unwrap_or(0);
+        let guard = Self { inner };
+        if outer > 0 {
+            let _ = BLOCKING.try_with(|blocking| blocking.set(outer));
+            std::mem::forget(guard);
+            panic!("block_on was called inside a sakia runtime: the task that is running would stand still; await the future, or spawn it, instead");
+        }
+        inner.running.set(true);
+        guard
+    }
+}
+
+impl Drop for Blocking<'_> {
+    fn drop(&mut self) {
+        self.inner.running.set(false);
+        let _ = BLOCKING.try_with(|blocking| blocking.set(blocking.get() - 1));
+    }
+}
+
+/// Lists every descriptor that the current runtime owns: kind, number, what it is doing, how long.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// sakia::Runtime::new()?.block_on(async {
+///     let _file = sakia::fs::File::open("/dev/null").await?;
+///     assert!(sakia::fds().iter().any(|fd| fd.kind == sakia::Kind::File));
+///     Ok(())
+/// })
+/// # }
+/// ```
+///
+/// # Panics
+/// Outside a runtime.
+#[track_caller]
+pub fn fds() -> Vec<FdInfo> {
+    Driver::current().expect("fds() was called outside a sakia runtime").fds()
+}

@@ -1,0 +1,115 @@
+//! What the tests ask of the kernel that std does not offer: limits, mounts, a seccomp filter, another user.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A limit of setrlimit(2).
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// Descriptors.
+    Files,
+    /// Locked memory, in bytes.
+    Memlock,
+}
+
+/// Sets a soft limit (and the hard one, if it is lower).
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn set_limit(limit: Limit, value: u64) {
+    let which = match limit {
+        Limit::Files => libc::RLIMIT_NOFILE,
+        Limit::Memlock => libc::RLIMIT_MEMLOCK,
+    };
+    // SAFETY: rlimit is made of two integers; both calls get a pointer to a local.
+    let set = unsafe {
+        let mut now: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(which, &mut now);
+        now.rlim_cur = value;
+        now.rlim_max = now.rlim_max.max(value);
+        libc::setrlimit(which, &now)
+    };
+    assert_eq!(set, 0, "setrlimit: {}", io::Error::last_os_error());
+}
+
+/// Becomes another user for good, so that limits count (root is exempt from RLIMIT_MEMLOCK).
+///
+/// # Errors
+/// When this process may not.
+pub fn drop_to_user(uid: u32) -> io::Result<()> {
+    // SAFETY: setresuid(2) reads integers.
+    match unsafe { libc::setresuid(uid, uid, uid) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn c(text: &str) -> std::ffi::CString {
+    std::ffi::CString::new(text).expect("no NUL in a test's path")
+}
+
+fn mount(source: &str, target: &Path, kind: &str, options: &str) -> io::Result<()> {
+    let (source, target, kind, options) = (c(source), c(&target.to_string_lossy()), c(kind), c(options));
+    // SAFETY: four C strings that live through the call.
+    let done = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Mounts an overlay below `at`, in a mount namespace of this thread alone, and answers its path.
+///
+/// # Errors
+/// When this process may not mount.
+pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
+    // SAFETY: unshare(2) reads flags. CLONE_NEWNS gives the calling thread its own mounts and its own working directory.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: C strings and nulls, as mount(2) wants them for a change of propagation.
+    let private = unsafe {
+        libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
+    };
+    if private != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let base = at.join("overlay");
+    fs::create_dir(&base)?;
+    // An upper layer on an overlay is refused, and a container's root is one: a tmpfs serves everywhere.
+    mount("tmpfs", &base, "tmpfs", "")?;
+    for dir in ["lower", "upper", "work", "merged"] {
+        fs::create_dir(base.join(dir))?;
+    }
+    let merged = base.join("merged");
+    let layer = |name: &str| base.join(name).to_string_lossy().into_owned();
+    let options = format!("lowerdir={},upperdir={},workdir={}", layer("lower"), layer("upper"), layer("work"));
+    mount("overlay", &merged, "overlay", &options)?;
+    Ok(merged)
+}
+
+/// Makes io_uring_setup(2) fail with this errno for the rest of this thread's life, as a container's seccomp profile does.
+///
+/// # Panics
+/// When the kernel has no seccomp filters.
+pub fn deny_io_uring(errno: i32) {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut program = [
+        // The number of the system call is the first word of seccomp_data.
+        line(LOAD, 0, 0, 0),
+        line(JUMP_EQUAL, 0, 1, libc::SYS_io_uring_setup as u32),
+        line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: prctl(2) with integers, and seccomp(2) with a pointer to a program that lives through the call.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &filter)
+    };
+    assert_eq!(done, 0, "seccomp: {}", io::Error::last_os_error());
+}
