@@ -145,7 +145,7 @@ impl Timers {
 
     /// Returns when [`fire`](Self::fire) will next have something to do; `None` if no timer is pending.
     ///
-    /// The instant is the deadline of the earliest timer, rounded up to a whole tick: at most a millisecond after it, and not
+    /// The instant is the deadline of the earliest timer, rounded up to a whole tick: at most half a millisecond after it, and not
     /// before it. (When the earliest of more than 32 timers that are due close together, far from now, was dropped, the answer may
     /// still be that one's: one turn with nothing to do.) An instant in the past says that something is due already.
     ///

@@ -13,8 +13,8 @@
 //! few entries only. A long list keeps the old answer, which is early, at the cost of one wake for nothing a slot.
 use crate::arena::{Arena, Key, List};
 
-/// How long a tick lasts.
-pub(crate) const NANOS_PER_TICK: u64 = 1_000_000;
+/// How long a tick lasts: half a millisecond, so that an idle thread wakes within a millisecond of a deadline with room to spare.
+pub(crate) const NANOS_PER_TICK: u64 = 500_000;
 /// The tick that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 
