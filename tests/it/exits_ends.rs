@@ -69,12 +69,15 @@ fn a_panic_in_a_destructor_at_the_end_is_counted_and_does_not_stop_the_rest() {
                     for (i, path) in paths.into_iter().enumerate() {
                         sakia::spawn(async move {
                             let _file = File::open(&path).await.expect("the file is there");
-                            let _bomb = (i % 5 == 0).then_some(Bomb);
+                            let _bomb = (i % 5 == 0).then(|| Bomb);
                             sakia::time::sleep(HOUR).await;
                         });
                     }
-                    sakia::time::sleep(Duration::from_millis(50)).await;
-                    assert!(fds().values().filter(|target| target.contains("file-")).count() == 20);
+                    while fds().values().filter(|target| target.contains("file-")).count() < 20 {
+                        laps(1).await;
+                    }
+                    // One more lap, so that every task has looked at its file.
+                    sakia::time::sleep(Duration::from_millis(10)).await;
                 });
                 let report = runtime.shutdown(Duration::from_secs(5));
                 assert_eq!((report.destructor_panics(), report.tasks_dropped()), (4, 20), "{report}");

@@ -27,7 +27,6 @@ use crate::{JoinError, TaskId};
 /// // The runtime has ended, and so the task was dropped before it ran.
 /// assert!(block_on(handle).unwrap_err().is_cancelled());
 /// ```
-#[must_use = "a handle that is dropped detaches its task; say `drop(handle)` if that is meant"]
 pub struct JoinHandle<T> {
     joiner: Joiner<T>,
 }

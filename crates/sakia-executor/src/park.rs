@@ -14,6 +14,9 @@ use crate::Executor;
 
 /// Wakes the thread that owns an executor.
 ///
+/// It lives as long as the executor's last waker, which may be anywhere; so it must not own what the end of a runtime
+/// has to give back, a descriptor for example.
+///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// use std::sync::Arc;
@@ -89,9 +92,6 @@ impl Unpark for ThreadPark {
     }
 }
 
-/// How many polls there are between two looks at the root.
-const LAP: usize = 256;
-
 /// Runs futures on this thread without a driver: no I/O, no timers but what other threads wake.
 ///
 /// ```
@@ -164,7 +164,8 @@ impl LocalRuntime {
             {
                 return output;
             }
-            self.executor.run(LAP, || {});
+            // The root takes turns with all that is ready: there is nothing else to look at in between.
+            self.executor.run(usize::MAX, || {});
             if !self.executor.has_ready() {
                 thread::park();
             }

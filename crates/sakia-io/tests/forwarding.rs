@@ -125,7 +125,8 @@ fn files_can_be_shared_by_references_and_counted_handles() {
         buf
     }
     let file = || RefCell::new(b"a ".to_vec());
-    assert_eq!(work(&file()), b" wheel");
+    let lent = file();
+    assert_eq!(work(&lent), b" wheel");
     assert_eq!(work(Box::new(file())), b" wheel");
     assert_eq!(work(Rc::new(file())), b" wheel");
     #[allow(clippy::arc_with_non_send_sync, reason = "the type is what is tested")]

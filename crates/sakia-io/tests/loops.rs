@@ -6,7 +6,7 @@ mod support;
 use std::io::ErrorKind;
 
 use proptest::prelude::*;
-use sakia_buf::{IoBuf, Slice};
+use sakia_buf::{BufResult, IoBuf, IoBufMut, Slice};
 use sakia_io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 
 use support::{Act, Scripted, acts, block_on};
@@ -152,6 +152,22 @@ fn a_stream_that_reports_more_than_it_moved_is_an_error_and_not_a_panic() {
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Other);
     let error = block_on(copy(&mut lie(), &mut Vec::new())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Other);
+}
+
+#[test]
+fn what_a_reader_initialised_but_did_not_report_is_not_appended() {
+    /// Initialises four bytes each time, and reports two of them the first time and none after that.
+    struct Sloppy(bool);
+    impl AsyncRead for Sloppy {
+        async fn read<B: IoBufMut>(&mut self, mut buf: B) -> BufResult<usize, B> {
+            buf.fill_from(b"wh??");
+            let first = std::mem::replace(&mut self.0, false);
+            (Ok(if first { 2 } else { 0 }), buf)
+        }
+    }
+    let (result, buf) = block_on(Sloppy(true).read_to_end(b"a ".to_vec()));
+    assert_eq!(result.unwrap(), 2);
+    assert_eq!(buf, b"a wh");
 }
 
 #[test]

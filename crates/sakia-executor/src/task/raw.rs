@@ -354,6 +354,11 @@ impl TaskRef {
         }
         own.set(own::DONE);
         let half = own.refs.replace(0) as isize;
+        if flags & own::DETACHED == 0 && word.complete_and_leave(half, outcome) {
+            // The reference that self was is given back, and so the memory is not ours any more.
+            mem::forget(self);
+            return 0;
+        }
         let before = word.complete(half, outcome);
         if before & state::JOIN == 0 || flags & own::DETACHED != 0 {
             // SAFETY: the outcome's bits tell what is in the slot; there is no handle, so it is ours.

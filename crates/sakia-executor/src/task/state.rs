@@ -100,6 +100,23 @@ impl Word {
         self.0.fetch_add(add, AcqRel)
     }
 
+    /// Publishes the end and gives the caller's own reference back in one step, if a handle wants the outcome and has
+    /// left no waker, and nobody changes the word meanwhile. After a yes the memory may be gone.
+    ///
+    /// It cannot be the last reference: the handle that `JOIN` stands for has one.
+    pub(crate) fn complete_and_leave(&self, owners_half: isize, outcome: usize) -> bool {
+        let word = self.load();
+        if word & (JOIN | JOIN_WAKER) != JOIN {
+            return false;
+        }
+        let left = owners_half - 1;
+        let add = (left.cast_unsigned() << 8).wrapping_add(COMPLETE | outcome);
+        let new = word.wrapping_add(add);
+        self.0
+            .compare_exchange(word, new, AcqRel, Acquire)
+            .is_ok()
+    }
+
     /// Whether there is no reference but `ours`, of which `owners_half` tells the owner's half.
     ///
     /// A stale read cannot say yes wrongly: the word it reads and the owner's half of now are one consistent cut, as

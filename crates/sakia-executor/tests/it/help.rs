@@ -45,6 +45,12 @@ impl Wake for Woken {
     }
 }
 
+/// Wakes by value, by a clone: not the same way as by reference.
+pub fn wake_by_value(waker: &Waker) {
+    let clone = waker.clone();
+    clone.wake();
+}
+
 /// Polls a handle once, without interest in a wake.
 pub fn peek<T>(handle: &mut JoinHandle<T>) -> Poll<Result<T, sakia_executor::JoinError>> {
     Pin::new(handle).poll(&mut Context::from_waker(Waker::noop()))

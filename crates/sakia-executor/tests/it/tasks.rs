@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use sakia_executor::{LocalRuntime, block_on, current_task_id, spawn, try_spawn, yield_now};
 
-use crate::help::{OnDrop, Seen, Woken, executor, peek, settle};
+use crate::help::{OnDrop, Seen, Woken, executor, peek, settle, wake_by_value};
 
 #[test]
 fn a_task_is_polled_when_spawned_and_when_woken_and_not_otherwise() {
@@ -38,7 +38,7 @@ fn many_wakes_before_a_poll_make_one_poll() {
         let entered = inside.then(|| executor.enter());
         for _ in 0..5 {
             waker.wake_by_ref();
-            waker.clone().wake();
+            wake_by_value(&waker);
         }
         assert_eq!(settle(&executor), 1, "inside the executor: {inside}");
         drop(entered);
@@ -221,7 +221,7 @@ fn wakers_count_and_the_last_one_may_outlive_the_executor() {
     };
     assert_eq!(seen.counts(), (1, 1));
     waker.wake_by_ref();
-    std::thread::spawn(move || waker.clone().wake())
+    std::thread::spawn(move || wake_by_value(&waker))
         .join()
         .unwrap();
     seen.waker.take().unwrap().wake();
@@ -317,7 +317,7 @@ fn a_handle_polled_after_its_result_panics() {
 #[test]
 #[should_panic(expected = "no runtime on this thread")]
 fn spawn_outside_a_runtime_panics_and_says_so() {
-    let _ = spawn(async {});
+    drop(spawn(async {}));
 }
 
 #[test]

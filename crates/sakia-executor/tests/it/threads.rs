@@ -11,7 +11,7 @@ use std::thread;
 
 use sakia_executor::{Executor, JoinSet, LocalRuntime, Unpark, block_on, spawn};
 
-use crate::help::{OnDrop, Seen, Woken, executor, peek, settle};
+use crate::help::{OnDrop, Seen, Woken, executor, peek, settle, wake_by_value};
 
 /// Counts the unparks.
 #[derive(Default)]
@@ -161,7 +161,7 @@ fn a_storm_on_one_task_from_several_threads_is_sound_and_ends() {
                         if n % 2 == 0 {
                             waker.wake_by_ref();
                         } else {
-                            waker.clone().wake();
+                            wake_by_value(&waker);
                         }
                     }
                     left.fetch_sub(1, SeqCst);
