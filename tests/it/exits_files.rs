@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sakia::fs::File;
 use sakia::Kind;
+use sakia::fs::File;
 use sakia_tests::{fds, in_child, leaves_nothing, places};
 
 use crate::support::{laps, poll_once, quiet_panics, run, run_clean, runtime};
@@ -24,128 +24,158 @@ async fn open_all(paths: &[std::path::PathBuf]) -> Vec<File> {
 }
 
 fn files_among(fds: &std::collections::BTreeMap<i32, String>, dir: &Path) -> usize {
-    fds.values().filter(|target| Path::new(target.as_str()).starts_with(dir)).count()
+    fds.values()
+        .filter(|target| Path::new(target.as_str()).starts_with(dir))
+        .count()
 }
 
 /// Row 1.
 #[test]
 fn files_dropped_as_the_outermost_future_ends_are_closed() {
-    in_child("exits_files::files_dropped_as_the_outermost_future_ends_are_closed", || {
-        for place in places("row 1") {
-            let paths = place.files(100);
-            let closed = leaves_nothing(|| {
-                let runtime = runtime();
-                runtime.block_on(async {
-                    let files = open_all(&paths).await;
-                    assert_eq!(files_among(&fds(), place.path()), 100, "the witness sees them open");
-                    drop(files);
+    in_child(
+        "exits_files::files_dropped_as_the_outermost_future_ends_are_closed",
+        || {
+            for place in places("row 1") {
+                let paths = place.files(100);
+                let closed = leaves_nothing(|| {
+                    let runtime = runtime();
+                    runtime.block_on(async {
+                        let files = open_all(&paths).await;
+                        assert_eq!(
+                            files_among(&fds(), place.path()),
+                            100,
+                            "the witness sees them open"
+                        );
+                        drop(files);
+                    });
+                    assert_eq!(
+                        files_among(&fds(), place.path()),
+                        0,
+                        "{}: closed before the runtime ends",
+                        place.name
+                    );
+                    let report = runtime.shutdown(Duration::from_secs(5));
+                    assert!(report.is_clean(), "{report}");
+                    report
+                        .closed()
+                        .iter()
+                        .find(|(kind, _)| *kind == Kind::File)
+                        .map(|(_, n)| *n)
                 });
-                assert_eq!(files_among(&fds(), place.path()), 0, "{}: closed before the runtime ends", place.name);
-                let report = runtime.shutdown(Duration::from_secs(5));
-                assert!(report.is_clean(), "{report}");
-                report.closed().iter().find(|(kind, _)| *kind == Kind::File).map(|(_, n)| *n)
-            });
-            assert_eq!(closed, Some(100), "{}: each closed once", place.name);
-        }
-    });
+                assert_eq!(closed, Some(100), "{}: each closed once", place.name);
+            }
+        },
+    );
 }
 
 /// Row 2.
 #[test]
 fn files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends() {
-    in_child("exits_files::files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends", || {
-        for place in places("row 2") {
-            let paths = place.files(100);
-            leaves_nothing(|| {
-                let runtime = runtime();
-                runtime.block_on(async {
-                    for path in paths {
-                        sakia::spawn(async move {
-                            let _file = File::open(&path).await.expect("the file is there");
-                            sakia::time::sleep(HOUR).await;
-                        });
-                    }
-                    while files_among(&fds(), place.path()) < 100 {
-                        laps(1).await;
-                    }
+    in_child(
+        "exits_files::files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends",
+        || {
+            for place in places("row 2") {
+                let paths = place.files(100);
+                leaves_nothing(|| {
+                    let runtime = runtime();
+                    runtime.block_on(async {
+                        for path in paths {
+                            sakia::spawn(async move {
+                                let _file = File::open(&path).await.expect("the file is there");
+                                sakia::time::sleep(HOUR).await;
+                            });
+                        }
+                        while files_among(&fds(), place.path()) < 100 {
+                            laps(1).await;
+                        }
+                    });
+                    let report = runtime.shutdown(Duration::from_secs(5));
+                    assert!(report.is_clean(), "{report}");
+                    assert_eq!(report.tasks_dropped(), 100);
                 });
-                let report = runtime.shutdown(Duration::from_secs(5));
-                assert!(report.is_clean(), "{report}");
-                assert_eq!(report.tasks_dropped(), 100);
-            });
-        }
-    });
+            }
+        },
+    );
 }
 
 /// Row 4.
 #[test]
 fn an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on() {
-    in_child("exits_files::an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on", || {
-        for place in places("row 4") {
-            let path = place.files(1).remove(0);
-            run_clean(async {
-                let before = fds();
-                for _ in 0..1000 {
-                    let mut open = pin!(File::open(&path));
-                    assert!(poll_once(&mut open).is_pending());
-                }
-                sakia::time::sleep(Duration::from_millis(50)).await;
-                assert_eq!(fds(), before, "{}", place.name);
-                assert_eq!(File::open(&path).await.map(drop).ok(), Some(()));
-            });
-        }
-    });
+    in_child(
+        "exits_files::an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on",
+        || {
+            for place in places("row 4") {
+                let path = place.files(1).remove(0);
+                run_clean(async {
+                    let before = fds();
+                    for _ in 0..1000 {
+                        let mut open = pin!(File::open(&path));
+                        assert!(poll_once(&mut open).is_pending());
+                    }
+                    sakia::time::sleep(Duration::from_millis(50)).await;
+                    assert_eq!(fds(), before, "{}", place.name);
+                    assert_eq!(File::open(&path).await.map(drop).ok(), Some(()));
+                });
+            }
+        },
+    );
 }
 
 /// Row 5.
 #[test]
 fn an_open_that_completed_unseen_is_closed_when_its_future_is_dropped() {
-    in_child("exits_files::an_open_that_completed_unseen_is_closed_when_its_future_is_dropped", || {
-        for place in places("row 5") {
-            let path = place.files(1).remove(0);
-            run_clean(async {
-                let before = fds();
-                for _ in 0..300 {
-                    let mut open = pin!(File::open(&path));
-                    assert!(poll_once(&mut open).is_pending());
-                    while fds() == before {
-                        laps(1).await;
+    in_child(
+        "exits_files::an_open_that_completed_unseen_is_closed_when_its_future_is_dropped",
+        || {
+            for place in places("row 5") {
+                let path = place.files(1).remove(0);
+                run_clean(async {
+                    let before = fds();
+                    for _ in 0..300 {
+                        let mut open = pin!(File::open(&path));
+                        assert!(poll_once(&mut open).is_pending());
+                        while fds() == before {
+                            laps(1).await;
+                        }
+                        // It has arrived: the descriptor is there, and nobody has looked.
                     }
-                    // It has arrived: the descriptor is there, and nobody has looked.
-                }
-                assert_eq!(fds(), before, "{}", place.name);
-            });
-        }
-    });
+                    assert_eq!(fds(), before, "{}", place.name);
+                });
+            }
+        },
+    );
 }
 
 /// Row 14.
 #[test]
 fn a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once() {
-    in_child("exits_files::a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once", || {
-        quiet_panics();
-        for place in places("row 14") {
-            let paths = place.files(50);
-            leaves_nothing(|| {
-                let ((), report) = run(async {
-                    let before = fds();
-                    let other = sakia::spawn(async {
-                        sakia::time::sleep(Duration::from_millis(20)).await;
-                        7
+    in_child(
+        "exits_files::a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once",
+        || {
+            quiet_panics();
+            for place in places("row 14") {
+                let paths = place.files(50);
+                leaves_nothing(|| {
+                    let ((), report) = run(async {
+                        let before = fds();
+                        let other = sakia::spawn(async {
+                            sakia::time::sleep(Duration::from_millis(20)).await;
+                            7
+                        });
+                        let panicking = sakia::spawn(async move {
+                            let files = open_all(&paths).await;
+                            assert_eq!(files.len(), 0, "fifty files are open");
+                        });
+                        let error = panicking.await.expect_err("its handle tells");
+                        assert!(error.is_panic());
+                        assert_eq!(fds(), before, "{}: closed at once", place.name);
+                        assert_eq!(other.await.expect("the other task goes on"), 7);
                     });
-                    let panicking = sakia::spawn(async move {
-                        let files = open_all(&paths).await;
-                        assert_eq!(files.len(), 0, "fifty files are open");
-                    });
-                    let error = panicking.await.expect_err("its handle tells");
-                    assert!(error.is_panic());
-                    assert_eq!(fds(), before, "{}: closed at once", place.name);
-                    assert_eq!(other.await.expect("the other task goes on"), 7);
+                    assert!(report.is_clean(), "{report}");
                 });
-                assert!(report.is_clean(), "{report}");
-            });
-        }
-    });
+            }
+        },
+    );
 }
 
 /// Row 16.
@@ -174,9 +204,16 @@ fn an_explicit_close_tells_the_errno() {
 /// The second half of row 16: what only the disk can refuse.
 fn full_disk() {
     run_clean(async {
-        let full = sakia::fs::OpenOptions::new().write(true).open("/dev/full").await.expect("/dev/full is there");
+        let full = sakia::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .await
+            .expect("/dev/full is there");
         let (result, _) = full.write_at(b"x".to_vec(), 0).await;
-        assert_eq!(result.expect_err("the disk is full").raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(
+            result.expect_err("the disk is full").raw_os_error(),
+            Some(libc::ENOSPC)
+        );
         full.close().await.expect("nothing is left to flush");
     });
 }
@@ -184,120 +221,146 @@ fn full_disk() {
 /// Row 17.
 #[test]
 fn a_close_future_dropped_after_one_poll_or_unpolled_still_closes() {
-    in_child("exits_files::a_close_future_dropped_after_one_poll_or_unpolled_still_closes", || {
-        for place in places("row 17") {
-            let paths = place.files(100);
-            leaves_nothing(|| {
-                run_clean(async {
-                    let before = fds();
-                    for file in open_all(&paths).await {
-                        drop(file.close());
-                    }
-                    assert_eq!(fds(), before, "{}: unpolled", place.name);
-                    for file in open_all(&paths).await {
-                        let mut close = file.close();
-                        let _ = poll_once(&mut close);
-                    }
-                    sakia::time::sleep(Duration::from_millis(20)).await;
-                    assert_eq!(fds(), before, "{}: polled once", place.name);
+    in_child(
+        "exits_files::a_close_future_dropped_after_one_poll_or_unpolled_still_closes",
+        || {
+            for place in places("row 17") {
+                let paths = place.files(100);
+                leaves_nothing(|| {
+                    run_clean(async {
+                        let before = fds();
+                        for file in open_all(&paths).await {
+                            drop(file.close());
+                        }
+                        assert_eq!(fds(), before, "{}: unpolled", place.name);
+                        for file in open_all(&paths).await {
+                            let mut close = file.close();
+                            let _ = poll_once(&mut close);
+                        }
+                        sakia::time::sleep(Duration::from_millis(20)).await;
+                        assert_eq!(fds(), before, "{}: polled once", place.name);
+                    });
                 });
-            });
-        }
-    });
+            }
+        },
+    );
 }
 
 /// Row 20.
 #[test]
 fn handles_that_outlive_their_runtime_close_when_they_are_dropped() {
-    in_child("exits_files::handles_that_outlive_their_runtime_close_when_they_are_dropped", || {
-        for place in places("row 20") {
-            let paths = place.files(100);
-            leaves_nothing(|| {
-                let (files, report) = run(open_all(&paths));
-                assert!(report.is_clean(), "{report}");
-                assert_eq!(report.still_held().len(), 100, "the report counts them apart");
-                assert_eq!(files_among(&fds(), place.path()), 100, "they are open");
-                drop(files);
-            });
-            leaves_nothing(|| {
-                let file = run_clean(async {
-                    let file = File::open(&paths[0]).await.expect("the file is there");
-                    file.into_std().await.expect("nothing is in flight")
+    in_child(
+        "exits_files::handles_that_outlive_their_runtime_close_when_they_are_dropped",
+        || {
+            for place in places("row 20") {
+                let paths = place.files(100);
+                leaves_nothing(|| {
+                    let (files, report) = run(open_all(&paths));
+                    assert!(report.is_clean(), "{report}");
+                    assert_eq!(
+                        report.still_held().len(),
+                        100,
+                        "the report counts them apart"
+                    );
+                    assert_eq!(files_among(&fds(), place.path()), 100, "they are open");
+                    drop(files);
                 });
-                // A std file crosses threads, and is closed there.
-                std::thread::spawn(move || drop(file)).join().expect("the thread ends");
-            });
-        }
-    });
+                leaves_nothing(|| {
+                    let file = run_clean(async {
+                        let file = File::open(&paths[0]).await.expect("the file is there");
+                        file.into_std().await.expect("nothing is in flight")
+                    });
+                    // A std file crosses threads, and is closed there.
+                    std::thread::spawn(move || drop(file))
+                        .join()
+                        .expect("the thread ends");
+                });
+            }
+        },
+    );
 }
 
 /// Row 21.
 #[test]
 fn an_open_storm_at_emfile_gets_clear_errors_and_all_works_again_after() {
-    in_child("exits_files::an_open_storm_at_emfile_gets_clear_errors_and_all_works_again_after", || {
-        for place in places("row 21") {
-            let path = place.files(1).remove(0);
-            sakia_tests::set_limit(sakia_tests::Limit::Files, 100);
-            run_clean(async {
-                let held = Rc::new(RefCell::new(Vec::new()));
-                let mut tasks = Vec::new();
-                for _ in 0..300 {
-                    let (path, held) = (path.clone(), held.clone());
-                    tasks.push(sakia::spawn(async move {
-                        let file = File::open(&path).await?;
-                        held.borrow_mut().push(file);
-                        Ok::<_, std::io::Error>(())
-                    }));
-                }
-                let mut refused = 0;
-                for task in tasks {
-                    if let Err(error) = task.await.expect("no task panics") {
-                        assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
-                        refused += 1;
+    in_child(
+        "exits_files::an_open_storm_at_emfile_gets_clear_errors_and_all_works_again_after",
+        || {
+            for place in places("row 21") {
+                let path = place.files(1).remove(0);
+                sakia_tests::set_limit(sakia_tests::Limit::Files, 100);
+                run_clean(async {
+                    let held = Rc::new(RefCell::new(Vec::new()));
+                    let mut tasks = Vec::new();
+                    for _ in 0..300 {
+                        let (path, held) = (path.clone(), held.clone());
+                        tasks.push(sakia::spawn(async move {
+                            let file = File::open(&path).await?;
+                            held.borrow_mut().push(file);
+                            Ok::<_, std::io::Error>(())
+                        }));
                     }
-                }
-                assert!(refused > 200, "the limit was reached: {refused}");
-                held.borrow_mut().clear();
-                for _ in 0..300 {
-                    File::open(&path).await.expect("all works again").close().await.expect("it closes");
-                }
-            });
-        }
-    });
+                    let mut refused = 0;
+                    for task in tasks {
+                        if let Err(error) = task.await.expect("no task panics") {
+                            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+                            refused += 1;
+                        }
+                    }
+                    assert!(refused > 200, "the limit was reached: {refused}");
+                    held.borrow_mut().clear();
+                    for _ in 0..300 {
+                        File::open(&path)
+                            .await
+                            .expect("all works again")
+                            .close()
+                            .await
+                            .expect("it closes");
+                    }
+                });
+            }
+        },
+    );
 }
 
 /// Row 23.
 #[test]
 fn fifty_thousand_files_opened_and_dropped_never_meet_the_limit() {
-    in_child("exits_files::fifty_thousand_files_opened_and_dropped_never_meet_the_limit", || {
-        for place in places("row 23") {
-            let paths = place.files(10);
-            sakia_tests::set_limit(sakia_tests::Limit::Files, 1024);
-            leaves_nothing(|| {
-                run_clean(async {
-                    for i in 0..50_000 {
-                        let file = File::open(&paths[i % 10]).await;
-                        assert!(file.is_ok(), "{}: open {i}: {:?}", place.name, file.err());
-                    }
+    in_child(
+        "exits_files::fifty_thousand_files_opened_and_dropped_never_meet_the_limit",
+        || {
+            for place in places("row 23") {
+                let paths = place.files(10);
+                sakia_tests::set_limit(sakia_tests::Limit::Files, 1024);
+                leaves_nothing(|| {
+                    run_clean(async {
+                        for i in 0..50_000 {
+                            let file = File::open(&paths[i % 10]).await;
+                            assert!(file.is_ok(), "{}: open {i}: {:?}", place.name, file.err());
+                        }
+                    });
                 });
-            });
-        }
-    });
+            }
+        },
+    );
 }
 
 /// Row 24.
 #[test]
 fn a_direct_read_in_flight_keeps_its_buffer_until_the_kernel_is_done() {
-    in_child("exits_files::a_direct_read_in_flight_keeps_its_buffer_until_the_kernel_is_done", || {
-        for place in places("row 24") {
-            let path = place.path().join("big");
-            let size = 256 << 20;
-            let made = std::fs::File::create(&path).and_then(|file| file.set_len(size as u64));
-            made.expect("a sparse file can be made");
-            leaves_nothing(|| direct_read(&path, size, place.name));
-            let _ = std::fs::remove_file(&path);
-        }
-    });
+    in_child(
+        "exits_files::a_direct_read_in_flight_keeps_its_buffer_until_the_kernel_is_done",
+        || {
+            for place in places("row 24") {
+                let path = place.path().join("big");
+                let size = 256 << 20;
+                let made = std::fs::File::create(&path).and_then(|file| file.set_len(size as u64));
+                made.expect("a sparse file can be made");
+                leaves_nothing(|| direct_read(&path, size, place.name));
+                let _ = std::fs::remove_file(&path);
+            }
+        },
+    );
 }
 
 fn direct_read(path: &Path, size: usize, place: &str) {
@@ -305,7 +368,12 @@ fn direct_read(path: &Path, size: usize, place: &str) {
     let freed = Rc::new(std::cell::Cell::new(false));
     let started = runtime.block_on(async {
         let mut options = sakia::fs::OpenOptions::new();
-        let file = match options.read(true).custom_flags(libc::O_DIRECT).open(path).await {
+        let file = match options
+            .read(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(path)
+            .await
+        {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
                 // tmpfs below the overlay knows no O_DIRECT on old kernels: a buffered read is as long.
@@ -318,12 +386,23 @@ fn direct_read(path: &Path, size: usize, place: &str) {
         poll_once(&mut read).is_pending()
     });
     assert!(started);
+    assert!(
+        !freed.get(),
+        "{place}: the kernel has it, whoever dropped the future"
+    );
     let start = std::time::Instant::now();
     let report = runtime.shutdown(Duration::from_secs(5));
     assert!(start.elapsed() < Duration::from_secs(6));
     // Either the kernel let go (and only then was it freed), or it is set aside.
-    assert_eq!(freed.get(), report.ops_quarantined() == 0, "{place}: {report}");
-    assert!(report.ops_completed() > 0 || report.ops_quarantined() == 1, "{report}");
+    assert_eq!(
+        freed.get(),
+        report.ops_quarantined() == 0,
+        "{place}: {report}"
+    );
+    assert!(
+        report.ops_completed() > 0 || report.ops_quarantined() == 1,
+        "{report}"
+    );
 }
 
 /// A page-aligned buffer that tells when it is freed.
@@ -337,7 +416,11 @@ impl Watched {
     fn new(size: usize, freed: Rc<std::cell::Cell<bool>>) -> Self {
         let memory = vec![0; size + 4096];
         let start = memory.as_ptr().align_offset(4096);
-        Self { memory, start, freed }
+        Self {
+            memory,
+            start,
+            freed,
+        }
     }
 
     fn size(&self) -> usize {

@@ -9,7 +9,10 @@ use sakia::{Runtime, ShutdownReport};
 
 /// A runtime with a small ring: rings are charged to memlock.
 pub fn runtime() -> Runtime {
-    Runtime::builder().entries(64).build().expect("a ring can be made here")
+    Runtime::builder()
+        .entries(64)
+        .build()
+        .expect("a ring can be made here")
 }
 
 /// Runs a future on a runtime of its own, ends it, and gives the report.

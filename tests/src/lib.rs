@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 mod sys;
 
-pub use sys::{deny_io_uring, drop_to_user, mount_overlay, set_limit, Limit};
+pub use sys::{Limit, deny_io_uring, drop_to_user, mount_overlay, set_limit};
 
 const CHILD: &str = "SAKIA_TEST_CHILD";
 
@@ -30,9 +30,17 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
         return;
     }
     let output = run_child(name, &[]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the child of {name} failed ({}):\n{text}", output.status);
-    assert!(text.contains("1 passed"), "the child of {name} ran no test: is the name right?\n{text}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "the child of {name} failed ({}):\n{text}",
+        output.status
+    );
+    assert!(
+        text.contains("1 passed"),
+        "the child of {name} ran no test: is the name right?\n{text}"
+    );
 }
 
 /// Starts the child of [`in_child`] and returns what it printed and how it ended.
@@ -42,7 +50,11 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
 pub fn run_child(name: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("the test binary has a path"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
-    command.env(CHILD, "1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env(CHILD, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     for (key, value) in env {
         command.env(key, value);
     }

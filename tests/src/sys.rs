@@ -50,10 +50,23 @@ fn c(text: &str) -> std::ffi::CString {
 }
 
 fn mount(source: &str, target: &Path, kind: &str, options: &str) -> io::Result<()> {
-    let (source, target, kind, options) = (c(source), c(&target.to_string_lossy()), c(kind), c(options));
+    let (source, target, kind, options) =
+        (c(source), c(&target.to_string_lossy()), c(kind), c(options));
     // SAFETY: four C strings that live through the call.
-    let done = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, options.as_ptr().cast()) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let done = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            0,
+            options.as_ptr().cast(),
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Mounts an overlay below `at`, in a mount namespace of this thread alone, and answers its path.
@@ -67,7 +80,13 @@ pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
     }
     // SAFETY: C strings and nulls, as mount(2) wants them for a change of propagation.
     let private = unsafe {
-        libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
+        libc::mount(
+            std::ptr::null(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        )
     };
     if private != 0 {
         return Err(io::Error::last_os_error());
@@ -81,7 +100,12 @@ pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
     }
     let merged = base.join("merged");
     let layer = |name: &str| base.join(name).to_string_lossy().into_owned();
-    let options = format!("lowerdir={},upperdir={},workdir={}", layer("lower"), layer("upper"), layer("work"));
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        layer("lower"),
+        layer("upper"),
+        layer("work")
+    );
     mount("overlay", &merged, "overlay", &options)?;
     Ok(merged)
 }

@@ -29,6 +29,8 @@ struct Dep {
     optional: bool,
     /// Does the manifest ask for a version, or only for a path?
     versioned: bool,
+    /// What the manifest turns on in it.
+    features: Vec<String>,
 }
 
 /// Checks the workspace at `root` against the table.
@@ -79,6 +81,7 @@ fn members(metadata: &Metadata) -> Vec<Member> {
                 dev: dep.kind == DependencyKind::Development,
                 optional: dep.optional,
                 versioned: dep.req.to_string() != "*",
+                features: dep.features.clone(),
             })
             .collect(),
         features: package.features.clone(),
@@ -133,12 +136,24 @@ fn check_member(member: &Member, room: &Room, findings: &mut Vec<String>) {
         }
     }
     if let Externals::Listed { optional, .. } = room.externals {
-        for on in enabled_by_default(&member.features) {
+        for on in always_enabled(member) {
             if optional.contains(&on.as_str()) {
                 findings.push(format!("{name}: {on} is on by default"));
             }
         }
     }
+}
+
+/// The names of all that is on without anybody asking: by the default feature, or in a crate of the house by the way
+/// it is imported.
+fn always_enabled(member: &Member) -> BTreeSet<String> {
+    let mut enabled = enabled_by_default(&member.features);
+    for dep in &member.deps {
+        if !dep.dev && dep.name.starts_with("sakia") {
+            enabled.extend(dep.features.iter().cloned());
+        }
+    }
+    enabled
 }
 
 /// The names that the default feature turns on: features and optional dependencies alike.
@@ -147,11 +162,12 @@ fn enabled_by_default(features: &BTreeMap<String, Vec<String>>) -> BTreeSet<Stri
     let mut open = vec!["default".to_owned()];
     while let Some(feature) = open.pop() {
         for value in features.get(&feature).into_iter().flatten() {
-            // `dep:x` and `x/feature` turn x on; `x?/feature` does not.
-            let name = value.strip_prefix("dep:").unwrap_or(value);
-            let name = name.split('/').next().unwrap_or(name);
-            if !name.ends_with('?') && enabled.insert(name.to_owned()) {
-                open.push(name.to_owned());
+            // `dep:x`, `x` and `x/y` turn x on, the last one y too; `x?/y` leaves x as it is, and `x?` is no name.
+            let names = value.strip_prefix("dep:").unwrap_or(value);
+            for name in names.split('/') {
+                if enabled.insert(name.to_owned()) {
+                    open.push(name.to_owned());
+                }
             }
         }
     }

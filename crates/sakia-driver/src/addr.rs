@@ -36,16 +36,23 @@ impl SockAddr {
         // SAFETY: sockaddr_un is made of integers.
         let mut un: libc::sockaddr_un = unsafe { std::mem::zeroed() };
         if bytes.contains(&0) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket's path must not contain a NUL byte"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a socket's path must not contain a NUL byte",
+            ));
         }
         if bytes.len() >= un.sun_path.len() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket's path must be shorter than 108 bytes"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a socket's path must be shorter than 108 bytes",
+            ));
         }
         un.sun_family = libc::AF_UNIX as libc::sa_family_t;
         for (to, from) in un.sun_path.iter_mut().zip(bytes) {
             *to = *from as libc::c_char;
         }
-        let len = std::mem::offset_of!(libc::sockaddr_un, sun_path) + if bytes.is_empty() { 0 } else { bytes.len() + 1 };
+        let len = std::mem::offset_of!(libc::sockaddr_un, sun_path)
+            + if bytes.is_empty() { 0 } else { bytes.len() + 1 };
         Ok(Self::from_raw(&un, len))
     }
 
@@ -55,7 +62,11 @@ impl SockAddr {
         // SAFETY: both sides are plain integers, the storage is at least as long as T and aligned for every family, and `len`
         // stays within T (asserted above).
         unsafe {
-            std::ptr::copy_nonoverlapping(std::ptr::from_ref(raw).cast::<u8>(), std::ptr::from_mut(&mut addr.storage).cast::<u8>(), len);
+            std::ptr::copy_nonoverlapping(
+                std::ptr::from_ref(raw).cast::<u8>(),
+                std::ptr::from_mut(&mut addr.storage).cast::<u8>(),
+                len,
+            );
         }
         addr.len = len as libc::socklen_t;
         addr
@@ -83,7 +94,13 @@ impl SockAddr {
             }),
             libc::AF_INET6 => self.read::<libc::sockaddr_in6>().map(|v6| {
                 let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), v6.sin6_flowinfo, v6.sin6_scope_id).into()
+                SocketAddrV6::new(
+                    ip,
+                    u16::from_be(v6.sin6_port),
+                    v6.sin6_flowinfo,
+                    v6.sin6_scope_id,
+                )
+                .into()
             }),
             _ => None,
         }
@@ -97,14 +114,20 @@ impl SockAddr {
         let start = std::mem::offset_of!(libc::sockaddr_un, sun_path);
         let len = (self.len as usize).min(size_of::<libc::sockaddr_un>());
         let name = self.bytes().get(start..len)?;
-        let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
+        let name = name
+            .split(|byte| *byte == 0)
+            .next()
+            .filter(|name| !name.is_empty())?;
         Some(Path::new(OsStr::from_bytes(name)))
     }
 
     fn bytes(&self) -> &[u8] {
         // SAFETY: the storage is plain initialised memory of that length, borrowed as long as `self`.
         unsafe {
-            std::slice::from_raw_parts(std::ptr::from_ref(&self.storage).cast(), size_of::<libc::sockaddr_storage>())
+            std::slice::from_raw_parts(
+                std::ptr::from_ref(&self.storage).cast(),
+                size_of::<libc::sockaddr_storage>(),
+            )
         }
     }
 
@@ -170,7 +193,12 @@ mod tests {
 
     #[test]
     fn ip_addresses_survive_the_way_there_and_back() {
-        for text in ["127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[fe80::1%3]:9"] {
+        for text in [
+            "127.0.0.1:8080",
+            "0.0.0.0:0",
+            "[::1]:65535",
+            "[fe80::1%3]:9",
+        ] {
             let addr: SocketAddr = text.parse().unwrap();
             assert_eq!(SockAddr::from(addr).as_ip(), Some(addr));
         }

@@ -61,7 +61,10 @@ impl CloseTable {
 
     pub(crate) fn infos(&self) -> impl Iterator<Item = FdInfo> + '_ {
         let now = Instant::now();
-        let unanswered = self.entries.iter().filter(|(_, close)| close.result.is_none());
+        let unanswered = self
+            .entries
+            .iter()
+            .filter(|(_, close)| close.result.is_none());
         unanswered.map(move |(_, close)| FdInfo {
             kind: close.kind,
             number: close.raw,
@@ -76,19 +79,26 @@ impl Driver {
     pub(crate) fn how_to_close(&self, fd: &Descriptor) -> How {
         match fd.kind() {
             Kind::File | Kind::Pipe if fd.is_writable() && self.is_remote(fd.raw()) => How::Ring,
-            Kind::TcpStream | Kind::Socket | Kind::UdpSocket | Kind::TcpListener => match fd.linger() {
-                Linger::Unset => How::Now,
-                Linger::Set => How::Worker,
-                Linger::Unknown if self.has_linger(fd.raw()) => How::Worker,
-                Linger::Unknown => How::Now,
-            },
+            Kind::TcpStream | Kind::Socket | Kind::UdpSocket | Kind::TcpListener => {
+                match fd.linger() {
+                    Linger::Unset => How::Now,
+                    Linger::Set => How::Worker,
+                    Linger::Unknown if self.has_linger(fd.raw()) => How::Worker,
+                    Linger::Unknown => How::Now,
+                }
+            }
             _ => How::Now,
         }
     }
 
     fn has_linger(&self, fd: RawFd) -> bool {
         let mut linger = [0u8; size_of::<libc::linger>()];
-        let asked = self.call(Call::GetOption(fd, libc::SOL_SOCKET, libc::SO_LINGER, &mut linger));
+        let asked = self.call(Call::GetOption(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            &mut linger,
+        ));
         // struct linger { int l_onoff; int l_linger; }
         asked.is_ok() && linger[..4] != [0; 4]
     }
@@ -105,7 +115,8 @@ impl Driver {
     /// Ends a descriptor that nobody names any more.
     pub(crate) fn end_descriptor(&self, fd: OwnedFd, kind: Kind, how: How) {
         self.ledger().count_close(kind);
-        if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, kind, how, None) {
+        if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, kind, how, None)
+        {
             self.close_now(fd);
             return;
         }
@@ -142,7 +153,9 @@ impl Driver {
             *slot = index;
         }
         let flags = if how == How::Worker { IOSQE_ASYNC } else { 0 };
-        let sqe = Sqe::rw(opcode::CLOSE, fd.as_raw_fd(), 0, 0, 0).flags(flags).tag(Tag::own(Own::Close(tagged)));
+        let sqe = Sqe::rw(opcode::CLOSE, fd.as_raw_fd(), 0, 0, 0)
+            .flags(flags)
+            .tag(Tag::own(Own::Close(tagged)));
         core.push(sqe);
         true
     }
@@ -182,7 +195,10 @@ impl Driver {
 
     /// Takes the results of closes that nobody will ask for any more.
     pub(crate) fn forget_close_results(&self) {
-        self.core().closes.entries.retain(|_, close| close.result.is_none());
+        self.core()
+            .closes
+            .entries
+            .retain(|_, close| close.result.is_none());
     }
 }
 
@@ -209,7 +225,9 @@ enum Stage {
 ///
 /// Abandoned ops on it are cancelled and awaited first.
 pub fn close(fd: Fd) -> Close {
-    Close { stage: Stage::Open(fd) }
+    Close {
+        stage: Stage::Open(fd),
+    }
 }
 
 impl Close {
@@ -235,7 +253,10 @@ impl Close {
         self.stage = Stage::Done;
         driver.ledger().count_close(kind);
         let mut index = 0;
-        if how != How::Now && driver.phase() == Phase::Running && driver.push_close(&owned, kind, how, Some(&mut index)) {
+        if how != How::Now
+            && driver.phase() == Phase::Running
+            && driver.push_close(&owned, kind, how, Some(&mut index))
+        {
             let _ = owned.into_raw_fd();
             self.stage = Stage::Pending(driver, index);
             return self.poll_pending(cx);
@@ -316,7 +337,8 @@ impl Mounts {
             return found;
         }
         if self.read.is_none_or(|read| read.elapsed() > MOUNTS_AGE) {
-            self.known = std::fs::read_to_string("/proc/self/mountinfo").map_or_else(|_| Vec::new(), |text| parse(&text));
+            self.known = std::fs::read_to_string("/proc/self/mountinfo")
+                .map_or_else(|_| Vec::new(), |text| parse(&text));
             self.read = Some(Instant::now());
         }
         // btrfs subvolumes and overlays show device numbers that no mount has: both are local.
@@ -324,7 +346,11 @@ impl Mounts {
     }
 
     fn find(&self, major: u32, minor: u32) -> Option<bool> {
-        let hit = self.known.iter().rev().find(|(device, _)| *device == (major, minor));
+        let hit = self
+            .known
+            .iter()
+            .rev()
+            .find(|(device, _)| *device == (major, minor));
         hit.map(|(_, remote)| *remote)
     }
 }
@@ -336,7 +362,10 @@ fn parse(text: &str) -> Vec<((u32, u32), bool)> {
             let (left, right) = line.split_once(" - ")?;
             let (major, minor) = left.split(' ').nth(2)?.split_once(':')?;
             let kind = right.split(' ').next()?;
-            Some(((major.parse().ok()?, minor.parse().ok()?), is_remote_kind(kind)))
+            Some((
+                (major.parse().ok()?, minor.parse().ok()?),
+                is_remote_kind(kind),
+            ))
         })
         .collect()
 }
@@ -345,7 +374,25 @@ fn is_remote_kind(kind: &str) -> bool {
     let family = kind.split('.').next().unwrap_or(kind);
     matches!(
         family,
-        "nfs" | "nfs4" | "cifs" | "smb3" | "smbfs" | "fuse" | "fuseblk" | "9p" | "ceph" | "afs" | "lustre" | "glusterfs" | "gfs2" | "ocfs2" | "orangefs" | "beegfs" | "virtiofs" | "coda" | "ncpfs"
+        "nfs"
+            | "nfs4"
+            | "cifs"
+            | "smb3"
+            | "smbfs"
+            | "fuse"
+            | "fuseblk"
+            | "9p"
+            | "ceph"
+            | "afs"
+            | "lustre"
+            | "glusterfs"
+            | "gfs2"
+            | "ocfs2"
+            | "orangefs"
+            | "beegfs"
+            | "virtiofs"
+            | "coda"
+            | "ncpfs"
     )
 }
 

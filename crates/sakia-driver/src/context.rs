@@ -44,7 +44,9 @@ impl Driver {
 
     /// Whether this driver is the current one.
     pub(crate) fn is_current(&self) -> bool {
-        CURRENT.try_with(Cell::get).is_ok_and(|current| ptr::eq(current, self))
+        CURRENT
+            .try_with(Cell::get)
+            .is_ok_and(|current| ptr::eq(current, self))
     }
 }
 

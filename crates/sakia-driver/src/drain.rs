@@ -124,13 +124,21 @@ impl Driver {
     /// Something that changes whenever the drain gets on.
     fn progress(&self) -> (u64, usize, bool) {
         let core = self.core();
-        (core.table.counts.completed, core.closes.pending(), core.eventfd_armed)
+        (
+            core.table.counts.completed,
+            core.closes.pending(),
+            core.eventfd_armed,
+        )
     }
 
     /// Cancels each live op that has not been asked in this round; never a close.
     fn cancel_round(&self, round: &mut CancelRound, late: bool) {
         let mut core = self.core();
-        let live: Vec<(Tag, bool)> = core.table.live().map(|(tag, _, detached)| (tag, detached)).collect();
+        let live: Vec<(Tag, bool)> = core
+            .table
+            .live()
+            .map(|(tag, _, detached)| (tag, detached))
+            .collect();
         for (tag, detached) in live {
             if detached && !late {
                 continue;
@@ -147,7 +155,11 @@ impl Driver {
     }
 
     fn report(&self) -> Drained {
-        let still_held = self.fds().into_iter().filter(|fd| !matches!(fd.kind, Kind::Ring | Kind::Eventfd)).collect();
+        let still_held = self
+            .fds()
+            .into_iter()
+            .filter(|fd| !matches!(fd.kind, Kind::Ring | Kind::Eventfd))
+            .collect();
         let in_doubt = self.closes_in_doubt();
         let core = self.core();
         let mut report = Drained {
@@ -166,7 +178,9 @@ impl Driver {
             *report.quarantined.entry(opcode::name(code)).or_default() += 1;
             report.may_yield += u64::from(core.table.may_yield(tag));
         }
-        report.still_held.retain(|fd| fd.state != crate::fd::FdState::Closing && fd.state != crate::fd::FdState::Arrived);
+        report.still_held.retain(|fd| {
+            fd.state != crate::fd::FdState::Closing && fd.state != crate::fd::FdState::Arrived
+        });
         report
     }
 

@@ -90,7 +90,9 @@ pub(crate) struct Core {
 impl Core {
     /// Pushes a submission, entering the kernel if the queue is full.
     pub(crate) fn push(&mut self, sqe: Sqe) {
-        if self.backlog.is_empty() && (self.kernel.push(&sqe) || self.make_room() && self.kernel.push(&sqe)) {
+        if self.backlog.is_empty()
+            && (self.kernel.push(&sqe) || self.make_room() && self.kernel.push(&sqe))
+        {
             return;
         }
         self.backlog.push_back(sqe);
@@ -102,8 +104,8 @@ impl Core {
 
     /// Moves the backlog to the queue as far as it goes.
     fn flush_backlog(&mut self) {
-        while let Some(sqe) = self.backlog.front() {
-            if !self.kernel.push(sqe) && !(matches!(self.kernel.enter(Wait::No), Ok(Entered::Fine)) && self.kernel.push(sqe)) {
+        while let Some(sqe) = self.backlog.front().copied() {
+            if !self.kernel.push(&sqe) && (!self.make_room() || !self.kernel.push(&sqe)) {
                 return;
             }
             self.backlog.pop_front();
@@ -270,14 +272,24 @@ impl Driver {
     }
 
     /// Enters an op in the table and pushes it.
-    pub(crate) fn submit(&self, mut sqe: Sqe, holds: Holds, yields: Yields, lane: Option<Side>, waker: &Waker) -> Result<Tag, Refusal> {
+    pub(crate) fn submit(
+        &self,
+        mut sqe: Sqe,
+        holds: Holds,
+        yields: Yields,
+        lane: Option<Side>,
+        waker: &Waker,
+    ) -> Result<Tag, Refusal> {
         // A clone may run code of the user's: not under the borrow.
         let waker = waker.clone();
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
             return Err(Refusal::Unsupported(opcode::name(sqe.opcode)));
         }
-        let tag = core.table.insert(sqe.opcode, holds, yields, lane, waker).ok_or(Refusal::Full)?;
+        let tag = core
+            .table
+            .insert(sqe.opcode, holds, yields, lane, waker)
+            .ok_or(Refusal::Full)?;
         sqe.user_data = tag.0;
         core.push(sqe);
         Ok(tag)
@@ -342,7 +354,9 @@ impl Driver {
             return;
         }
         for side in sides {
-            let Some(tag) = fd.lane(*side).orphan() else { continue };
+            let Some(tag) = fd.lane(*side).orphan() else {
+                continue;
+            };
             if !self.core().table.is_detached(tag) {
                 self.cancel(tag);
             }
@@ -392,7 +406,9 @@ impl Driver {
                 std::thread::sleep(Duration::from_millis(1));
                 Ok(())
             }
-            Entered::Dead => Err(io::Error::other("the kernel has lost a completion (EBADR): the ring cannot be trusted any more")),
+            Entered::Dead => Err(io::Error::other(
+                "the kernel has lost a completion (EBADR): the ring cannot be trusted any more",
+            )),
         }
     }
 
@@ -458,12 +474,22 @@ impl Driver {
 
 /// Pushes the cancel of a tag; its own answer says nothing and is skipped where the kernel can.
 pub(crate) fn push_cancel(core: &mut Core, tag: u64) {
-    let skip = if core.kernel.skips_success() { IOSQE_CQE_SKIP_SUCCESS } else { 0 };
-    core.push(Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0).flags(skip).tag(Tag::own(Own::Cancel)));
+    let skip = if core.kernel.skips_success() {
+        IOSQE_CQE_SKIP_SUCCESS
+    } else {
+        0
+    };
+    core.push(
+        Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0)
+            .flags(skip)
+            .tag(Tag::own(Own::Cancel)),
+    );
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("phase", &self.phase.get()).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("phase", &self.phase.get())
+            .finish_non_exhaustive()
     }
 }

@@ -23,7 +23,8 @@ impl ForkGuard {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let page = NonNull::new(page.cast::<u8>()).ok_or_else(|| io::Error::other("mmap answered null"))?;
+        let page = NonNull::new(page.cast::<u8>())
+            .ok_or_else(|| io::Error::other("mmap answered null"))?;
         let guard = Self { page };
         // SAFETY: the page was mapped above, is ours alone, and lives until `guard` is dropped.
         unsafe {

@@ -41,7 +41,9 @@ pub(crate) fn reap() {
 
 /// How many rings wait in this thread's graveyard.
 pub fn graves() -> usize {
-    GRAVEYARD.try_with(|yard| yard.graves.borrow().len()).unwrap_or(0)
+    GRAVEYARD
+        .try_with(|yard| yard.graves.borrow().len())
+        .unwrap_or(0)
 }
 
 fn leak(driver: Rc<Driver>) {

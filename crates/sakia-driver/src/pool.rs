@@ -73,7 +73,9 @@ impl Pool {
         }
         if state.live < self.most {
             let shared = self.shared.clone();
-            let started = std::thread::Builder::new().name("sakia-blocking".into()).spawn(move || work(&shared));
+            let started = std::thread::Builder::new()
+                .name("sakia-blocking".into())
+                .spawn(move || work(&shared));
             match started {
                 Ok(thread) => {
                     state.live += 1;
@@ -177,13 +179,21 @@ impl BlockingError {
 
 impl fmt::Debug for BlockingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_panic() { "BlockingError::Panic(…)" } else { "BlockingError::Cancelled" })
+        f.write_str(if self.is_panic() {
+            "BlockingError::Panic(…)"
+        } else {
+            "BlockingError::Cancelled"
+        })
     }
 }
 
 impl fmt::Display for BlockingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_panic() { "a blocking job panicked" } else { "the runtime ended before a blocking job began" })
+        f.write_str(if self.is_panic() {
+            "a blocking job panicked"
+        } else {
+            "the runtime ended before a blocking job began"
+        })
     }
 }
 
@@ -240,7 +250,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Task<F, T> {
             return;
         }
         let result = catch_unwind(AssertUnwindSafe(run));
-        self.cell.fill(result.map_err(|panic| BlockingError { panic: Some(panic) }));
+        self.cell
+            .fill(result.map_err(|panic| BlockingError { panic: Some(panic) }));
     }
 }
 

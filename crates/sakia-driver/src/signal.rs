@@ -57,19 +57,32 @@ impl Watch {
     }
 
     fn lock(&self) -> MutexGuard<'_, Installed> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&'static self, eventfd: RawFd) -> io::Result<usize> {
         let mut installed = self.lock();
-        let free = |slot: &AtomicI32| slot.compare_exchange(NONE, eventfd, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        let free = |slot: &AtomicI32| {
+            slot.compare_exchange(NONE, eventfd, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        };
         let slot = self.listeners.iter().position(free);
-        let slot = slot.ok_or_else(|| io::Error::new(io::ErrorKind::ResourceBusy, "64 futures wait for this signal already"))?;
-        if installed.listeners == 0 {
-            if let Err(error) = self.install(&mut installed) {
-                self.listeners[slot].store(NONE, Ordering::SeqCst);
-                return Err(error);
-            }
+        let slot = slot.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "64 futures wait for this signal already",
+            )
+        })?;
+        let ready = if installed.listeners == 0 {
+            self.install(&mut installed)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = ready {
+            self.listeners[slot].store(NONE, Ordering::SeqCst);
+            return Err(error);
         }
         installed.listeners += 1;
         Ok(slot)
@@ -91,7 +104,8 @@ impl Watch {
 
     fn install(&self, installed: &mut Installed) -> io::Result<()> {
         // SAFETY: sigaction is made of integers, a signal set and a function address as an integer: all zeroes is a value of it.
-        let (mut ours, mut earlier): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+        let (mut ours, mut earlier): (libc::sigaction, libc::sigaction) =
+            unsafe { std::mem::zeroed() };
         let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_signal;
         ours.sa_sigaction = handler as usize;
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
@@ -103,14 +117,17 @@ impl Watch {
             libc::SIG_DFL | libc::SIG_IGN => 0,
             function => function,
         };
-        self.earlier_takes_info.store(earlier.sa_flags & libc::SA_SIGINFO, Ordering::SeqCst);
+        self.earlier_takes_info
+            .store(earlier.sa_flags & libc::SA_SIGINFO, Ordering::SeqCst);
         self.earlier.store(function, Ordering::SeqCst);
         installed.earlier = Some(earlier);
         Ok(())
     }
 
     fn uninstall(&self, installed: &mut Installed) {
-        let Some(earlier) = installed.earlier.take() else { return };
+        let Some(earlier) = installed.earlier.take() else {
+            return;
+        };
         // SAFETY: as in `install`; with a null new action the call only reads.
         unsafe {
             let mut now: libc::sigaction = std::mem::zeroed();
@@ -142,7 +159,10 @@ impl Watch {
                 if self.earlier_takes_info.load(Ordering::SeqCst) == 0 {
                     std::mem::transmute::<usize, extern "C" fn(i32)>(earlier)(self.number);
                 } else {
-                    let function = std::mem::transmute::<usize, extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void)>(earlier);
+                    let function = std::mem::transmute::<
+                        usize,
+                        extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+                    >(earlier);
                     function(self.number, info, context);
                 }
             }

@@ -51,7 +51,11 @@ impl Unparker {
         if self.state.load(Ordering::Relaxed) != PARKED {
             return;
         }
-        if self.state.compare_exchange(PARKED, NOTIFYING, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        if self
+            .state
+            .compare_exchange(PARKED, NOTIFYING, Ordering::SeqCst, Ordering::Relaxed)
+            .is_err()
+        {
             return;
         }
         self.notify();
@@ -70,7 +74,10 @@ impl Unparker {
 
     /// The owner is about to park. `false`: a notifier is under way, do not sleep.
     pub(crate) fn park(&self) -> bool {
-        let parked = self.state.compare_exchange(AWAKE, PARKED, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        let parked = self
+            .state
+            .compare_exchange(AWAKE, PARKED, Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok();
         std::sync::atomic::fence(Ordering::SeqCst);
         parked
     }
@@ -78,7 +85,9 @@ impl Unparker {
     /// The owner runs again.
     pub(crate) fn awake(&self) {
         // NOTIFYING stays: its notifier moves it on, and until then the owner does not sleep.
-        let _ = self.state.compare_exchange(PARKED, AWAKE, Ordering::Acquire, Ordering::Relaxed);
+        let _ = self
+            .state
+            .compare_exchange(PARKED, AWAKE, Ordering::Acquire, Ordering::Relaxed);
     }
 
     /// The end: from here on nobody touches the descriptors.
@@ -93,7 +102,11 @@ impl Unparker {
                 std::thread::yield_now();
                 continue;
             }
-            if self.state.compare_exchange(state, CLOSED, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            if self
+                .state
+                .compare_exchange(state, CLOSED, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+            {
                 return;
             }
         }
@@ -122,7 +135,10 @@ mod tests {
         let unparker = Unparker::new(-1, -1);
         unparker.unpark();
         assert_eq!(unparker.state.load(Ordering::Relaxed), AWAKE);
-        assert!(unparker.msg_ring.load(Ordering::Relaxed), "no call was tried");
+        assert!(
+            unparker.msg_ring.load(Ordering::Relaxed),
+            "no call was tried"
+        );
     }
 
     #[test]
@@ -131,7 +147,10 @@ mod tests {
         assert!(unparker.park());
         unparker.unpark();
         assert_eq!(unparker.state.load(Ordering::Relaxed), AWAKE);
-        assert!(!unparker.msg_ring.load(Ordering::Relaxed), "a bad ring was tried, and the eventfd is used from then on");
+        assert!(
+            !unparker.msg_ring.load(Ordering::Relaxed),
+            "a bad ring was tried, and the eventfd is used from then on"
+        );
     }
 
     #[test]
@@ -149,6 +168,9 @@ mod tests {
         unparker.close();
         unparker.unpark();
         assert_eq!(unparker.state.load(Ordering::Relaxed), CLOSED);
-        assert!(unparker.msg_ring.load(Ordering::Relaxed), "no call was tried");
+        assert!(
+            unparker.msg_ring.load(Ordering::Relaxed),
+            "no call was tried"
+        );
     }
 }

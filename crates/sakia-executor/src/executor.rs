@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use crate::JoinHandle;
 use crate::Unpark;
 use crate::error::TaskPanic;
-use crate::local::add;
+use crate::local::{Local, add};
 use crate::remote::{Entered, Home};
 use crate::task::guard::guarded;
-use crate::task::outcome::new_task;
+use crate::task::outcome::{Keeper, new_task};
 use crate::task::raw::{Polled, TaskRef};
 use crate::task::state::own;
 
@@ -60,7 +60,10 @@ pub struct Cleared {
     pub panics: usize,
     /// Tasks whose future was leaked, since it was spawned by a destructor and the deadline had passed.
     pub left: usize,
-    /// Tasks that were passed over since their poll is on the stack: they go on.
+    /// Values of a [`Bound`](crate::Bound) that were dropped.
+    pub bound: usize,
+    /// Tasks that were passed over since their poll is on the stack, and borrowed values of a [`Bound`](crate::Bound):
+    /// they go on.
     pub running: usize,
 }
 
@@ -241,7 +244,7 @@ impl Executor {
     /// ```
     #[must_use]
     pub fn task_count(&self) -> usize {
-        self.home.list.len()
+        self.home.list.len() - self.home.kept.get()
     }
 
     /// Refuses new tasks from now on: a later spawn gives a handle that resolves to cancelled, and its future is
@@ -298,7 +301,11 @@ impl Executor {
                 home.leaking.set(true);
                 leak(home, task)
             } else {
-                cleared.dropped += 1;
+                if task.own(home).has(own::KEPT) {
+                    cleared.bound += 1;
+                } else {
+                    cleared.dropped += 1;
+                }
                 cancel(home, task, &home.counters.cleared)
             } as usize;
         }
@@ -453,6 +460,10 @@ fn step(home: &Home, task: TaskRef) -> bool {
     if own.has(own::ENDING) {
         return false;
     }
+    if own.has(own::KEPT) {
+        // A Bound that was dropped elsewhere: no borrow is left, though a guard may have been forgotten.
+        task.end_use(home);
+    }
     if own.has(own::RUNNING) {
         // We are inside its own poll: not now.
         home.ready.push(task);
@@ -500,23 +511,46 @@ fn ended(home: &Home, task: TaskRef) {
 }
 
 /// Drops the future of a task that is out of the list, and counts it in `counter`; tells how many panics there were.
-fn cancel(home: &Home, task: TaskRef, counter: &Cell<u64>) -> u32 {
-    let outer = home.task.replace(Some(task.id()));
-    let mut panics = task.drop_future(home);
-    home.task.set(outer);
-    add(counter, 1);
-    panics += task.finish(home);
-    add(&home.counters.destructor_panics, panics.into());
+pub(crate) fn cancel(local: &Local, task: TaskRef, counter: &Cell<u64>) -> u32 {
+    uncount(local, &task, counter);
+    let outer = local.task.replace(Some(task.id()));
+    let mut panics = task.drop_future(local);
+    local.task.set(outer);
+    panics += task.finish(local);
+    add(&local.counters.destructor_panics, panics.into());
     panics
 }
 
 /// Leaks the future of a task that is out of the list; tells how many panics the handle's waker threw.
-fn leak(home: &Home, task: TaskRef) -> u32 {
-    add(&home.counters.leaked, 1);
-    task.leak_future(home);
-    let panics = task.finish(home);
-    add(&home.counters.destructor_panics, panics.into());
+fn leak(local: &Local, task: TaskRef) -> u32 {
+    add(&local.counters.leaked, 1);
+    uncount(local, &task, &Cell::new(0));
+    task.leak_future(local);
+    let panics = task.finish(local);
+    add(&local.counters.destructor_panics, panics.into());
     panics
+}
+
+/// Counts the end of a task in `counter`, or that of a `Bound`'s value where its beginning was.
+fn uncount(local: &Local, task: &TaskRef, counter: &Cell<u64>) {
+    if task.own(local).has(own::KEPT) {
+        local.kept.set(local.kept.get() - 1);
+    } else {
+        add(counter, 1);
+    }
+}
+
+/// Puts a value into the list of an executor that the caller knows by its home.
+#[cfg_attr(feature = "track-origin", track_caller)]
+pub(crate) fn keep_in<T: 'static>(home: &Home, value: T) -> Keeper<T> {
+    let (listed, keeper) = Keeper::new(value, home, home.anchor());
+    home.kept.set(home.kept.get() + 1);
+    if home.leaking.get() || home.ended.get() {
+        leak(home, listed);
+    } else {
+        home.list.push_back(listed, home);
+    }
+    keeper
 }
 
 /// Lets go of ended tasks that are still in a queue.

@@ -29,7 +29,7 @@
 //!
 //! - A task is polled and dropped on its executor's thread, nowhere else, however it ends.
 //! - Wakers are `Send + Sync` and sound everywhere, also after the executor has ended. On the owner's thread a wake
-//!   touches no atomic; from another thread it is wait-free, allocates nothing and has no capacity.
+//!   makes no atomic read-modify-write; from another thread it is wait-free, allocates nothing and has no capacity.
 //! - A panic in a task, in its future's destructor, in its output's or in its payload's ends that task alone.
 //! - One allocation a task: 80 bytes beside the future (or its output, if that is larger).
 //! - The end drops every task, suspended ones too, iteratively, and tells what came of it.
@@ -43,6 +43,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bound;
 mod context;
 mod error;
 mod executor;
@@ -56,6 +57,12 @@ mod remote;
 mod task;
 mod yield_now;
 
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+pub use bound::{Bound, BoundRef, bound};
 pub use context::{current_task_id, spawn, try_spawn};
 pub use error::{JoinError, TaskPanic};
 pub use executor::{Cleared, Executor, Stats};

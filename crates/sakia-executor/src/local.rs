@@ -33,7 +33,9 @@ pub(crate) struct Local {
     pub(crate) ended: Cell<bool>,
     /// How many `run` and `clear` are on the stack.
     pub(crate) depth: Cell<usize>,
-    /// How many tasks are being polled.
+    /// How many entries of the list are values of a `Bound`, not tasks.
+    pub(crate) kept: Cell<usize>,
+    /// How many tasks are being polled, and values of a `Bound` borrowed.
     pub(crate) running: Cell<usize>,
     /// The task whose code runs.
     pub(crate) task: Cell<Option<TaskId>>,
@@ -54,6 +56,7 @@ impl Local {
             leaking: Cell::new(false),
             ended: Cell::new(false),
             depth: Cell::new(0),
+            kept: Cell::new(0),
             running: Cell::new(0),
             task: Cell::new(None),
         }
@@ -63,7 +66,7 @@ impl Local {
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Local")
-            .field("tasks", &self.list.len())
+            .field("tasks", &(self.list.len() - self.kept.get()))
             .field("ready", &self.ready.len())
             .field("closed", &self.closed.get())
             .finish_non_exhaustive()

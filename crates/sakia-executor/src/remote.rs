@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence};
 use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::thread::{self, Thread};
 
 use crate::Unpark;
 use crate::local::Local;
@@ -74,6 +75,8 @@ struct Core {
     /// Panics of destructors that ran off the loop.
     panics: AtomicU64,
     unpark: Arc<dyn Unpark>,
+    /// The owner.
+    thread: Thread,
     stub: Link,
     /// The oldest link, or the stub; the popping side's.
     tail: UnsafeCell<*mut Link>,
@@ -109,6 +112,21 @@ impl CoreRef {
         // SAFETY: `CURRENT` holds a reference, so no other core can have this address; it is set by `Home::enter`
         // alone, and a Home never leaves its owner's thread. So this is the owner's thread.
         ptr::eq(current(), self.0.as_ptr()).then(|| unsafe { &(*self.0.as_ptr()).local.0 })
+    }
+
+    /// The owner's fields, if this is the owner's thread, be it inside the executor or not.
+    pub(crate) fn at_home(&self) -> Option<&Local> {
+        if let Some(local) = self.here() {
+            return Some(local);
+        }
+        // SAFETY: ids of threads are never used twice, so this is the thread that made the core.
+        (thread::current().id() == self.thread().id())
+            .then(|| unsafe { &(*self.0.as_ptr()).local.0 })
+    }
+
+    /// The owner's thread.
+    pub(crate) fn thread(&self) -> &Thread {
+        &self.core().thread
     }
 
     /// Whether `local` is the owner's part of this very core.
@@ -310,6 +328,7 @@ impl Home {
             ended: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             unpark,
+            thread: thread::current(),
             stub: Link::new(),
             tail: UnsafeCell::new(ptr::null_mut()),
             local: Apart(Local::new()),

@@ -10,7 +10,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    if number.is_empty() || unit.starts_with('.') {
+    if number.is_empty() || unit.starts_with(['.', ' ']) {
         return Err(format!(
             "`{text}` is no duration: write a whole number and a unit, as in \"5s\" or \"250ms\""
         ));
@@ -56,21 +56,26 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_the_reason() {
-        for bad in ["", "s", "-5s", "soon", "1.5s", "+1s", " 5s", "½s"] {
+        for bad in ["", "s", "-5s", "soon", "1.5s", "+1s", " 5s", "½s", "5 s"] {
             assert!(parse(bad).unwrap_err().contains("is no duration"), "{bad}");
         }
         assert_eq!(
             parse("5").unwrap_err(),
             "`5` has no unit: write \"5s\" or \"5ms\""
         );
-        for bad in ["5 s", "5h", "5sec", "1_000ms", "5ns", "5s5s"] {
+        for bad in ["5h", "5sec", "1_000ms", "5ns", "5s5s"] {
             assert!(parse(bad).unwrap_err().contains("is no unit"), "{bad}");
         }
     }
 
     #[test]
     fn more_than_a_day_is_refused_even_if_it_overflows() {
-        for bad in ["1441m", "86400001ms", "18446744073709551615m", "99999999999999999999s"] {
+        for bad in [
+            "1441m",
+            "86400001ms",
+            "18446744073709551615m",
+            "99999999999999999999s",
+        ] {
             assert!(parse(bad).unwrap_err().contains("out of range"), "{bad}");
         }
     }

@@ -6,7 +6,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Error};
+use syn::{Attribute, Error, Ident};
 
 use crate::item::Function;
 use crate::options::Options;
@@ -40,24 +40,47 @@ impl Kind {
 pub fn expand(kind: Kind, options: TokenStream, function: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
     let options = Options::read(options, &mut errors);
-    let good_options = errors.is_empty();
     let code = match syn::parse2::<Function>(function.clone()) {
-        Ok(parsed) => {
-            parsed.check(kind, &mut errors);
-            if errors.is_empty() {
-                run(kind, &options, &parsed)
-            } else {
-                quiet(kind, good_options, &parsed)
-            }
+        Ok(mut parsed) => {
+            parsed.take_twins(kind, &mut errors);
+            let faults = parsed.faults(kind);
+            // A wrong option alone does not keep the rest from being compiled.
+            let code = match faults.is_empty() {
+                true => run(kind, &options, &parsed),
+                false => unrun(&parsed),
+            };
+            errors.extend(faults);
+            code
         }
-        Err(error) => {
+        Err(_) => {
             let text = format!("`#[sakia::{}]` goes on an `async fn`", kind.name());
-            errors.push(Error::new(error.span(), text));
+            errors.push(Error::new_spanned(&function, text));
             function
         }
     };
     let errors = errors.iter().map(Error::to_compile_error);
     quote!(#(#errors)* #code)
+}
+
+/// The function for the compiler and the editor to look at, when it cannot be run.
+fn unrun(function: &Function) -> TokenStream {
+    if !function.is_main() || function.sig.asyncness.is_none() {
+        return function.to_token_stream();
+    }
+    // An `async fn main` would bring an error of the compiler's own on top of ours: put it into a plain one.
+    let Function {
+        attrs,
+        vis,
+        sig,
+        body,
+    } = function;
+    quote! {
+        #(#attrs)*
+        #vis fn main() {
+            #[allow(dead_code)]
+            #sig #body
+        }
+    }
 }
 
 /// The plain function that runs the async one.
@@ -74,7 +97,8 @@ fn run(kind: Kind, options: &Options, function: &Function) -> TokenStream {
         Some(path) => path.to_token_stream(),
         None => quote!(::sakia),
     };
-    let config = config(options, &facade);
+    let local = Ident::new("__sakia_config", Span::mixed_site());
+    let config = config(options, &facade, &local);
     // What is wrong with the returned type is shown at that type.
     let place = function.output_span().resolved_at(Span::mixed_site());
     let (test, output, runner) = match kind {
@@ -85,7 +109,7 @@ fn run(kind: Kind, options: &Options, function: &Function) -> TokenStream {
             quote!(run_test),
         ),
     };
-    let call = quote_spanned!(place=> #facade::__macro::#runner(config, #name()));
+    let call = quote_spanned!(place=> #facade::__macro::#runner(#local, #name()));
     quote! {
         #test
         #(#attrs)*
@@ -97,8 +121,8 @@ fn run(kind: Kind, options: &Options, function: &Function) -> TokenStream {
     }
 }
 
-/// `let config = …;` with what was asked for and nothing else.
-fn config(options: &Options, facade: &TokenStream) -> TokenStream {
+/// `let local = …;` with what was asked for and nothing else.
+fn config(options: &Options, facade: &TokenStream, local: &Ident) -> TokenStream {
     let Options {
         entries,
         shutdown,
@@ -108,24 +132,24 @@ fn config(options: &Options, facade: &TokenStream) -> TokenStream {
     } = options;
     let mut set = TokenStream::new();
     if let Some(entries) = entries {
-        set.extend(quote!(config.entries = ::core::option::Option::Some(#entries);));
+        set.extend(quote!(#local.entries = ::core::option::Option::Some(#entries);));
     }
     if let Some(shutdown) = shutdown {
         let (secs, nanos) = (shutdown.as_secs(), shutdown.subsec_nanos());
         set.extend(quote! {
-            config.shutdown =
+            #local.shutdown =
                 ::core::option::Option::Some(::core::time::Duration::new(#secs, #nanos));
         });
     }
     if *report {
-        set.extend(quote!(config.report = true;));
+        set.extend(quote!(#local.report = true;));
     }
     if *start_paused {
-        set.extend(quote!(config.start_paused = true;));
+        set.extend(quote!(#local.start_paused = true;));
     }
     let mutable = (!set.is_empty()).then(|| quote!(mut));
     quote! {
-        let #mutable config = #facade::__macro::Config::new();
+        let #mutable #local = #facade::__macro::Config::new();
         #set
     }
 }

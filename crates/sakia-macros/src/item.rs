@@ -37,56 +37,71 @@ impl ToTokens for Function {
 }
 
 impl Function {
-    /// Adds one error for each thing that neither a `main` nor a test can be.
-    pub fn check(&self, kind: Kind, errors: &mut Vec<Error>) {
-        let name = kind.name();
+    /// Takes off the attributes that would do our work a second time, with one error for each.
+    pub fn take_twins(&mut self, kind: Kind, errors: &mut Vec<Error>) {
+        let text = match kind {
+            Kind::Main => "a second attribute that starts a runtime: keep one of them",
+            Kind::Test => "a second test attribute: `#[sakia::test]` makes the test already",
+        };
+        self.attrs.retain(|attr| {
+            let twin = kind.is_twin(attr);
+            if twin {
+                errors.push(Error::new_spanned(attr, text));
+            }
+            !twin
+        });
+    }
+
+    /// One error for each thing that neither a `main` nor a test can be.
+    pub fn faults(&self, kind: Kind) -> Vec<Error> {
         let sig = &self.sig;
-        let mut wrong = |span: Span, text: String| errors.push(Error::new(span, text));
+        let attribute = format!("`#[sakia::{}]`", kind.name());
+        let mut faults = Vec::new();
+        let mut fault = |place: &dyn ToTokens, text: String| {
+            faults.push(Error::new_spanned(place.to_token_stream(), text));
+        };
         if sig.asyncness.is_none() {
-            let text = format!("`#[sakia::{name}]` needs an `async fn`: put `async` before `fn`");
-            wrong(sig.fn_token.span, text);
+            let text = format!("{attribute} needs an `async fn`: put `async` before `fn`");
+            fault(&sig.fn_token, text);
         }
-        if let Some(first) = sig.inputs.first() {
-            let text = match first {
-                FnArg::Receiver(_) => {
-                    format!("`#[sakia::{name}]` goes on a free function, not on a method")
-                }
-                FnArg::Typed(_) => {
-                    format!("a function under `#[sakia::{name}]` takes no arguments")
-                }
-            };
-            wrong(span_of(&sig.inputs, first.span()), text);
+        match sig.inputs.first() {
+            None => {}
+            Some(FnArg::Receiver(receiver)) => {
+                let text = format!("{attribute} goes on a free function, not on a method");
+                fault(receiver, text);
+            }
+            Some(FnArg::Typed(_)) => {
+                let text = format!("a function under {attribute} takes no arguments");
+                fault(&sig.inputs, text);
+            }
         }
-        let where_clause = sig.generics.where_clause.as_ref();
         if !sig.generics.params.is_empty() {
-            let text = format!("a function under `#[sakia::{name}]` has no generics");
-            wrong(span_of(&sig.generics, sig.ident.span()), text);
-        } else if let Some(clause) = where_clause {
-            let text = format!("a function under `#[sakia::{name}]` has no where clause");
-            wrong(clause.span(), text);
+            let text = format!("a function under {attribute} has no generics");
+            fault(&sig.generics, text);
+        } else if let Some(clause) = &sig.generics.where_clause {
+            let text = format!("a function under {attribute} has no where clause");
+            fault(clause, text);
         }
         if let Some(word) = &sig.unsafety {
-            let text = format!("a function under `#[sakia::{name}]` is not unsafe");
-            wrong(word.span, text);
+            fault(word, format!("a function under {attribute} is a safe one"));
         }
         if let Some(abi) = &sig.abi {
-            let text = format!("a function under `#[sakia::{name}]` has no ABI of its own");
-            wrong(abi.span(), text);
+            let text = format!("a function under {attribute} has no ABI of its own");
+            fault(abi, text);
         }
-        if kind == Kind::Main && sig.ident != "main" {
+        if kind == Kind::Main && !self.is_main() {
             let text = format!(
-                "`#[sakia::main]` is for `main`: call `{}` from there, or by `Runtime::block_on`",
+                "{attribute} is for `main`: call `{}` from there, or run it by `Runtime::block_on`",
                 sig.ident
             );
-            wrong(sig.ident.span(), text);
+            fault(&sig.ident, text);
         }
-        for attr in self.attrs.iter().filter(|attr| kind.is_twin(attr)) {
-            let text = match kind {
-                Kind::Main => "a second attribute that starts a runtime: keep one of them",
-                Kind::Test => "a second test attribute: `#[sakia::test]` makes the test; keep one",
-            };
-            wrong(attr.span(), text.to_owned());
-        }
+        faults
+    }
+
+    /// Is this the function that the program starts with?
+    pub fn is_main(&self) -> bool {
+        self.sig.ident == "main"
     }
 
     /// The type it returns, as a place for the compiler's complaints.
@@ -95,14 +110,5 @@ impl Function {
             ReturnType::Default => self.sig.ident.span(),
             ReturnType::Type(_, ty) => ty.span(),
         }
-    }
-}
-
-/// The place of `tokens`, or `otherwise` if there are none.
-fn span_of(tokens: &impl ToTokens, otherwise: Span) -> Span {
-    if tokens.to_token_stream().is_empty() {
-        otherwise
-    } else {
-        tokens.span()
     }
 }

@@ -39,7 +39,8 @@ use proc_macro::TokenStream;
 /// ```
 /// # extern crate self as sakia;
 /// # pub use sakia_macros::main;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stand_in/facade.rs"));
+/// # #[path = "../tests/stand_in/mod.rs"]
+/// # pub mod __macro;
 /// #[sakia::main(entries = 64, shutdown = "250ms", report = "stderr")]
 /// async fn main() -> Result<(), std::num::ParseIntError> {
 ///     let answer: u32 = "42".parse()?;
@@ -70,7 +71,8 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 /// ```
 /// # extern crate self as sakia;
 /// # pub use sakia_macros::test;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stand_in/facade.rs"));
+/// # #[path = "../tests/stand_in/mod.rs"]
+/// # pub mod __macro;
 /// #[sakia::test(shutdown = "1s")]
 /// async fn numbers_are_read() -> Result<(), std::num::ParseIntError> {
 ///     let answer: u32 = "42".parse()?;

@@ -3,12 +3,12 @@
 //! Every fault is collected, each at its own place, and the options without a fault are kept: the function is then
 //! expanded all the same, and the compiler complains about nothing else.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, Path, Token, token};
 
 use crate::{duration, foreign};
@@ -113,38 +113,29 @@ fn setting(input: ParseStream<'_>) -> Result<Setting, Error> {
 }
 
 fn entries(setting: &Setting) -> Result<u32, Error> {
-    let wrong = |span| {
-        let text = format!("`entries` is a number from 1 to {MAX_ENTRIES}, as in `entries = 256`");
-        Error::new(span, text)
-    };
-    match setting.literal() {
-        Some(Lit::Int(number)) => match number.base10_parse::<u32>() {
-            Ok(value @ 1..=MAX_ENTRIES) => Ok(value),
-            _ => Err(wrong(number.span())),
-        },
-        _ => Err(wrong(setting.span())),
+    if let Some(Lit::Int(number)) = setting.literal()
+        && let Ok(value @ 1..=MAX_ENTRIES) = number.base10_parse()
+    {
+        return Ok(value);
     }
+    let text = format!("`entries` is a number from 1 to {MAX_ENTRIES}, as in `entries = 256`");
+    Err(setting.error(text))
 }
 
 fn shutdown(setting: &Setting) -> Result<Duration, Error> {
     match setting.literal() {
-        Some(Lit::Str(text)) => {
-            duration::parse(&text.value()).map_err(|why| Error::new(text.span(), why))
+        Some(Lit::Str(text)) => duration::parse(&text.value()).map_err(|why| setting.error(why)),
+        _ => {
+            let text = "`shutdown` is a duration in quotes, as in `shutdown = \"5s\"`";
+            Err(setting.error(text))
         }
-        _ => Err(Error::new(
-            setting.span(),
-            "`shutdown` is a duration in quotes, as in `shutdown = \"5s\"`",
-        )),
     }
 }
 
 fn report(setting: &Setting) -> Result<bool, Error> {
     match setting.literal() {
         Some(Lit::Str(place)) if place.value() == "stderr" => Ok(true),
-        _ => Err(Error::new(
-            setting.span(),
-            "the report goes to stderr: write `report = \"stderr\"`",
-        )),
+        _ => Err(setting.error("the report goes to stderr: write `report = \"stderr\"`")),
     }
 }
 
@@ -153,24 +144,18 @@ fn start_paused(setting: &Setting) -> Result<bool, Error> {
         (Value::None, _) => Ok(true),
         // As tokio writes it.
         (_, Some(Lit::Bool(value))) => Ok(value.value),
-        _ => Err(Error::new(
-            setting.span(),
-            "`start_paused` takes no value: write `start_paused`",
-        )),
+        _ => Err(setting.error("`start_paused` takes no value: write `start_paused`")),
     }
 }
 
 fn facade(setting: &Setting) -> Result<Path, Error> {
-    let wrong = |span| {
-        let text = "`crate` is a path in quotes, as in `crate = \"::my_crate::sakia\"`";
-        Error::new(span, text)
-    };
-    match setting.literal() {
-        Some(Lit::Str(path)) => path
-            .parse_with(Path::parse_mod_style)
-            .map_err(|_| wrong(path.span())),
-        _ => Err(wrong(setting.span())),
+    if let Some(Lit::Str(path)) = setting.literal()
+        && let Ok(path) = path.parse_with(Path::parse_mod_style)
+    {
+        return Ok(path);
     }
+    let text = "`crate` is a path in quotes, as in `crate = \"::my_crate::sakia\"`";
+    Err(setting.error(text))
 }
 
 impl Setting {
@@ -189,11 +174,11 @@ impl Setting {
         }
     }
 
-    /// The value if there is one, or else the name.
-    fn span(&self) -> Span {
+    /// An error at the value if there is one, or else at the name.
+    fn error(&self, text: impl Display) -> Error {
         match &self.value {
-            Value::Expr(expr) => expr.span(),
-            Value::None | Value::List => self.name.span(),
+            Value::Expr(expr) => Error::new_spanned(expr, text),
+            Value::None | Value::List => Error::new(self.name.span(), text),
         }
     }
 }

@@ -40,7 +40,10 @@ impl Config {
             builder = builder.start_paused(self.start_paused);
         }
         #[cfg(not(feature = "test-util"))]
-        assert!(!self.start_paused, "start_paused needs the feature `test-util` of sakia");
+        assert!(
+            !self.start_paused,
+            "start_paused needs the feature `test-util` of sakia"
+        );
         builder
     }
 
@@ -68,14 +71,24 @@ where
         return code;
     }
     eprintln!("{report}");
-    if report.is_clean() || code != ExitCode::SUCCESS { code } else { ExitCode::FAILURE }
+    if report.is_clean() || code != ExitCode::SUCCESS {
+        code
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Runs a test; its end must be clean.
 pub fn run_test<F: Future>(config: Config, future: F) -> F::Output {
-    let runtime = config.builder().build().expect("the runtime of a test could not be built");
+    let runtime = config
+        .builder()
+        .build()
+        .expect("the runtime of a test could not be built");
     let output = runtime.block_on(future);
     let report = runtime.shutdown(config.deadline());
-    assert!(report.is_clean(), "the runtime of this test did not end clean: {report}");
+    assert!(
+        report.is_clean(),
+        "the runtime of this test did not end clean: {report}"
+    );
     output
 }

@@ -20,7 +20,11 @@ pub enum Event<'a> {
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UncleanDrop(report) => write!(f, "sakia: a runtime was dropped and did not end clean: {}", report.summary()),
+            Self::UncleanDrop(report) => write!(
+                f,
+                "sakia: a runtime was dropped and did not end clean: {}",
+                report.summary()
+            ),
         }
     }
 }

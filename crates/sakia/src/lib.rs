@@ -40,8 +40,12 @@ pub use runtime::{Runtime, fds};
 #[cfg(feature = "macros")]
 pub use sakia_macros::{main, test};
 
-pub use sakia_driver::{Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking};
-pub use sakia_executor::{AbortHandle, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, spawn, yield_now};
+pub use sakia_driver::{
+    Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking,
+};
+pub use sakia_executor::{
+    AbortHandle, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, spawn, yield_now,
+};
 
 pub use sakia_buf as buf;
 pub use sakia_fs as fs;
@@ -57,5 +61,7 @@ pub mod signal {
 /// What most programs want in scope: the traits of buffers, their results, and I/O.
 pub mod prelude {
     pub use sakia_buf::{BufResult, BufResultExt, IoBuf, IoBufMut};
-    pub use sakia_io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWrite, AsyncWriteAt, AsyncWriteExt};
+    pub use sakia_io::{
+        AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWrite, AsyncWriteAt, AsyncWriteExt,
+    };
 }

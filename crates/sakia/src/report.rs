@@ -47,7 +47,11 @@ impl ShutdownReport {
 
     /// Success if [clean](Self::is_clean), failure if not.
     pub fn exit_code(&self) -> ExitCode {
-        if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.is_clean() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 
     /// Tasks that were dropped before they had completed.
@@ -140,25 +144,44 @@ impl ShutdownReport {
         add(self.tasks_left as u64, "tasks left");
         add(self.destructor_panics, "destructors panicked");
         add(drained.stale, "stale completions");
-        if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "nothing".into()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let drained = &self.drained;
-        let verdict = if self.is_clean() { "clean" } else { "NOT clean" };
+        let verdict = if self.is_clean() {
+            "clean"
+        } else {
+            "NOT clean"
+        };
         writeln!(f, "sakia: shutdown {verdict} in {:.1?}", self.took)?;
         write!(f, "  descriptors  {} closed", self.descriptors_closed())?;
-        let kinds: Vec<String> = drained.closed.iter().map(|(kind, n)| format!("{n} {}", plural(*kind, *n))).collect();
+        let kinds: Vec<String> = drained
+            .closed
+            .iter()
+            .map(|(kind, n)| format!("{n} {}", plural(*kind, *n)))
+            .collect();
         if !kinds.is_empty() {
             write!(f, " ({})", kinds.join(", "))?;
         }
         if drained.closes_drained > 0 {
-            write!(f, ", {} of them through the close table", drained.closes_drained)?;
+            write!(
+                f,
+                ", {} of them through the close table",
+                drained.closes_drained
+            )?;
         }
         for fd in &drained.closes_in_doubt {
-            write!(f, "\n  in doubt     {fd}: the kernel took its close and did not answer")?;
+            write!(
+                f,
+                "\n  in doubt     {fd}: the kernel took its close and did not answer"
+            )?;
         }
         for fd in &drained.still_held {
             write!(f, "\n  still held   {fd}: closes with its last handle")?;
@@ -169,7 +192,10 @@ impl fmt::Display for ShutdownReport {
             drained.ops_completed, drained.ops_cancelled, drained.ops_quarantined
         )?;
         for (name, n) in &drained.quarantined {
-            write!(f, "\n  quarantined  {n} {name}: the kernel did not let go in time; the memory is set aside")?;
+            write!(
+                f,
+                "\n  quarantined  {n} {name}: the kernel did not let go in time; the memory is set aside"
+            )?;
         }
         write!(f, "\n  tasks        {} dropped", self.tasks_dropped)?;
         if !self.is_clean() {

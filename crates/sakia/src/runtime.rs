@@ -207,7 +207,10 @@ impl Runtime {
     /// Inside the runtime's own `block_on`.
     #[track_caller]
     pub fn shutdown(mut self, within: Duration) -> ShutdownReport {
-        assert!(!self.inner().running.get(), "a sakia runtime cannot be shut down inside its own block_on");
+        assert!(
+            !self.inner().running.get(),
+            "a sakia runtime cannot be shut down inside its own block_on"
+        );
         let inner = self.inner.take().expect("only the end takes it");
         shutdown::run(&inner, within)
     }
@@ -215,7 +218,9 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let Some(inner) = self.inner.take() else { return };
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
         if inner.running.get() {
             // We are below our own block_on (process::exit in a task, say): its frames still use all of this. Leaking is
             // the one sound answer.
@@ -240,12 +245,16 @@ struct Blocking<'a> {
 impl<'a> Blocking<'a> {
     #[track_caller]
     fn begin(inner: &'a Inner) -> Self {
-        let outer = BLOCKING.try_with(|blocking| blocking.replace(blocking.get() + 1)).unwrap_or(0);
+        let outer = BLOCKING
+            .try_with(|blocking| blocking.replace(blocking.get() + 1))
+            .unwrap_or(0);
         let guard = Self { inner };
         if outer > 0 {
             let _ = BLOCKING.try_with(|blocking| blocking.set(outer));
             std::mem::forget(guard);
-            panic!("block_on was called inside a sakia runtime: the task that is running would stand still; await the future, or spawn it, instead");
+            panic!(
+                "block_on was called inside a sakia runtime: the task that is running would stand still; await the future, or spawn it, instead"
+            );
         }
         inner.running.set(true);
         guard
@@ -275,5 +284,7 @@ impl Drop for Blocking<'_> {
 /// Outside a runtime.
 #[track_caller]
 pub fn fds() -> Vec<FdInfo> {
-    Driver::current().expect("fds() was called outside a sakia runtime").fds()
+    Driver::current()
+        .expect("fds() was called outside a sakia runtime")
+        .fds()
 }

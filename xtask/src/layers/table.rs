@@ -76,7 +76,12 @@ pub const ROOMS: &[Room] = &[
     core("sakia-time", &[], &["futures-core"]),
     core("sakia-io", &["sakia-buf"], &["futures-core"]),
     core("sakia-fs", &["sakia-buf", "sakia-io", "sakia-driver"], &[]),
-    core("sakia-net", &["sakia-buf", "sakia-io", "sakia-driver"], &[]),
+    // libc for the names of socket options, without a line of unsafe.
+    core(
+        "sakia-net",
+        &["sakia-buf", "sakia-io", "sakia-driver"],
+        &["libc"],
+    ),
     core("sakia-macros", &[], &["syn", "quote", "proc-macro2"]),
     core(
         "sakia",

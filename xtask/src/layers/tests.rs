@@ -8,6 +8,7 @@ fn dep(name: &str) -> Dep {
         dev: false,
         optional: false,
         versioned: true,
+        features: Vec::new(),
     }
 }
 
@@ -79,6 +80,19 @@ fn a_bridge_that_is_on_by_default_is_refused_however_it_is_turned_on() {
         buf.features.insert("more".to_owned(), vec![way.to_owned()]);
         assert_eq!(findings(&buf), ["sakia-buf: bytes is on by default"]);
     }
+
+    let mut facade = member("sakia", vec![dep("sakia-buf")]);
+    let through = vec!["sakia-buf/bytes".to_owned()];
+    facade.features.insert("default".to_owned(), through);
+    assert_eq!(findings(&facade), ["sakia: bytes is on by default"]);
+
+    let mut net = member("sakia-net", vec![dep("sakia-buf")]);
+    net.deps[0].features.push("bytes".to_owned());
+    assert_eq!(findings(&net), ["sakia-net: bytes is on by default"]);
+}
+
+#[test]
+fn a_bridge_that_is_off_by_default_is_accepted() {
     let mut buf = member("sakia-buf", Vec::new());
     buf.features
         .insert("default".to_owned(), vec!["bytes?/std".to_owned()]);

@@ -139,6 +139,7 @@ mod tests {
             "#[ignore] fn f() {}",
             "#[ignore = \"\"] fn f() {}",
             "#[cfg_attr(miri, ignore)] fn f() {}",
+            "#[cfg_attr(miri, should_panic, ignore)] fn f() {}",
             "m! { #[ignore] fn f() {} }",
         ] {
             assert_eq!(findings(bad, "").len(), 1, "{bad}");

@@ -57,7 +57,11 @@ pub struct FdInfo {
 
 impl fmt::Display for FdInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({}, {:.1?})", self.kind, self.number, self.state, self.age)
+        write!(
+            f,
+            "{} {} ({}, {:.1?})",
+            self.kind, self.number, self.state, self.age
+        )
     }
 }
 
@@ -82,7 +86,10 @@ impl Ledger {
 
     pub(crate) fn closed(&self) -> Vec<(Kind, u64)> {
         let counts = Kind::ALL.iter().zip(&self.closed);
-        counts.map(|(kind, n)| (*kind, n.get())).filter(|(_, n)| *n > 0).collect()
+        counts
+            .map(|(kind, n)| (*kind, n.get()))
+            .filter(|(_, n)| *n > 0)
+            .collect()
     }
 }
 
@@ -112,16 +119,30 @@ impl Driver {
             list.push(FdInfo {
                 kind: descriptor.kind(),
                 number: descriptor.raw(),
-                state: if in_flight { FdState::OpInFlight } else { FdState::Open },
+                state: if in_flight {
+                    FdState::OpInFlight
+                } else {
+                    FdState::Open
+                },
                 age,
             });
-            let kind = if descriptor.kind() == Kind::UnixListener { Kind::UnixStream } else { Kind::TcpStream };
-            list.extend(descriptor.lane(Side::In).connections().into_iter().map(|number| FdInfo {
-                kind,
-                number,
-                state: FdState::Arrived,
-                age: Duration::ZERO,
-            }));
+            let kind = if descriptor.kind() == Kind::UnixListener {
+                Kind::UnixStream
+            } else {
+                Kind::TcpStream
+            };
+            list.extend(
+                descriptor
+                    .lane(Side::In)
+                    .connections()
+                    .into_iter()
+                    .map(|number| FdInfo {
+                        kind,
+                        number,
+                        state: FdState::Arrived,
+                        age: Duration::ZERO,
+                    }),
+            );
         }
         let core = self.core();
         list.extend(core.table.adopted().map(|(number, yields)| FdInfo {

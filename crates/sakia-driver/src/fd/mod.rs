@@ -67,7 +67,12 @@ impl Kind {
     fn is_socket(self) -> bool {
         matches!(
             self,
-            Self::TcpListener | Self::TcpStream | Self::UdpSocket | Self::UnixListener | Self::UnixStream | Self::Socket
+            Self::TcpListener
+                | Self::TcpStream
+                | Self::UdpSocket
+                | Self::UnixListener
+                | Self::UnixStream
+                | Self::Socket
         )
     }
 }
@@ -205,7 +210,8 @@ impl Fd {
     /// # Errors
     /// If no driver is current; the descriptor is closed then.
     pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Self> {
-        let driver = Driver::current().ok_or_else(|| std::io::Error::from(crate::op::Refusal::Foreign))?;
+        let driver =
+            Driver::current().ok_or_else(|| std::io::Error::from(crate::op::Refusal::Foreign))?;
         Ok(Self::on(&driver, fd, kind))
     }
 
@@ -258,7 +264,8 @@ impl Fd {
 
     /// Notes that SO_LINGER was set or cleared.
     pub(crate) fn note_linger(&self, set: bool) {
-        self.inner.set_linger(if set { Linger::Set } else { Linger::Unset });
+        self.inner
+            .set_linger(if set { Linger::Set } else { Linger::Unset });
     }
 
     /// Whether this is the only handle.
@@ -287,7 +294,9 @@ impl Fd {
 
     /// Cancels the ops that were abandoned on it, and reaps what ends at once.
     pub(crate) fn quiesce(&self) {
-        self.inner.driver.quiesce(&self.inner, &[Side::In, Side::Out]);
+        self.inner
+            .driver
+            .quiesce(&self.inner, &[Side::In, Side::Out]);
     }
 
     /// The same for what was to be received; writes are left to finish.

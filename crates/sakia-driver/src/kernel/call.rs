@@ -57,52 +57,56 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
         Call::Close(fd) => close(fd),
         Call::Shutdown(fd, how) => {
             // SAFETY: shutdown(2) reads two integers and touches no memory of ours.
-            retry(|| i64::from(unsafe { libc::shutdown(fd, how) }))
+            retry(|| unsafe { libc::shutdown(fd, how) })
         }
         Call::Eventfd => {
             // SAFETY: eventfd(2) reads two integers. The descriptor that it returns is adopted by the caller.
-            retry(|| i64::from(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) }))
+            retry(|| unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })
         }
         Call::Socket(domain, kind, protocol) => {
             // SAFETY: socket(2) reads three integers. The descriptor that it returns is adopted by the caller.
-            retry(|| i64::from(unsafe { libc::socket(domain, kind, protocol) }))
+            retry(|| unsafe { libc::socket(domain, kind, protocol) })
         }
         Call::Bind(fd, addr) => {
             // SAFETY: the pointer and the length describe `addr`, which is borrowed for the whole call and only read.
-            retry(|| i64::from(unsafe { libc::bind(fd, addr.as_ptr(), addr.len()) }))
+            retry(|| unsafe { libc::bind(fd, addr.as_ptr(), addr.len()) })
         }
         Call::Listen(fd, backlog) => {
             // SAFETY: listen(2) reads two integers.
-            retry(|| i64::from(unsafe { libc::listen(fd, backlog) }))
+            retry(|| unsafe { libc::listen(fd, backlog) })
         }
         Call::SockName(fd, addr) => {
             let (ptr, len) = addr.as_out();
             // SAFETY: both pointers lead into `addr`, which is borrowed mutably for the whole call; `len` holds its capacity.
-            retry(|| i64::from(unsafe { libc::getsockname(fd, ptr, len) }))
+            retry(|| unsafe { libc::getsockname(fd, ptr, len) })
         }
         Call::PeerName(fd, addr) => {
             let (ptr, len) = addr.as_out();
             // SAFETY: as for getsockname above.
-            retry(|| i64::from(unsafe { libc::getpeername(fd, ptr, len) }))
+            retry(|| unsafe { libc::getpeername(fd, ptr, len) })
         }
         Call::SetOption(fd, level, name, value) => {
             // SAFETY: the pointer and the length describe `value`, borrowed for the call and only read.
-            retry(|| i64::from(unsafe { libc::setsockopt(fd, level, name, value.as_ptr().cast(), value.len() as u32) }))
+            retry(|| unsafe {
+                libc::setsockopt(fd, level, name, value.as_ptr().cast(), value.len() as u32)
+            })
         }
         Call::GetOption(fd, level, name, value) => {
             let mut len = value.len() as libc::socklen_t;
             // SAFETY: the kernel writes at most `len` bytes to `value`, which is borrowed mutably for the call.
-            retry(|| i64::from(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len) }))
+            retry(|| unsafe {
+                libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len)
+            })
         }
         Call::TryRecv(fd, buf, flags) => {
             let flags = flags | libc::MSG_DONTWAIT;
             // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed mutably for the call.
-            retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) } as i64)
+            retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) })
         }
         Call::TrySend(fd, buf) => {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the kernel reads at most `buf.len()` bytes of `buf`, borrowed for the call.
-            retry(|| unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), flags) } as i64)
+            retry(|| unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), flags) })
         }
         Call::Seek(fd, offset, whence) => {
             // SAFETY: lseek(2) reads three integers.
@@ -128,7 +132,7 @@ fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
     let mut out: libc::statx = unsafe { std::mem::zeroed() };
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     // SAFETY: the path is a static C string, `out` is ours for the whole call.
-    retry(|| i64::from(unsafe { libc::statx(fd, c"".as_ptr(), flags, libc::STATX_TYPE, &mut out) }))?;
+    retry(|| unsafe { libc::statx(fd, c"".as_ptr(), flags, libc::STATX_TYPE, &mut out) })?;
     *device = Device {
         major: out.stx_dev_major,
         minor: out.stx_dev_minor,
@@ -138,9 +142,9 @@ fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
 }
 
 /// Calls again while the answer is `EINTR`.
-fn retry(mut call: impl FnMut() -> i64) -> io::Result<u64> {
+fn retry<N: TryInto<u64>>(mut call: impl FnMut() -> N) -> io::Result<u64> {
     loop {
-        if let Ok(n) = u64::try_from(call()) {
+        if let Ok(n) = call().try_into() {
             return Ok(n);
         }
         let error = io::Error::last_os_error();

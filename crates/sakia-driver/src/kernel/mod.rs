@@ -65,6 +65,10 @@ pub(crate) trait Kernel {
 }
 
 /// The kernel that a driver runs on. A match on it is all that choosing one costs.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one a thread, and the ring's queues are entered at every turn: no box between"
+)]
 pub(crate) enum Below {
     /// Linux io_uring.
     Uring(uring::Uring),

@@ -116,7 +116,10 @@ impl Driver {
         loop {
             let (mut wakes, releases) = {
                 let mut pending = self.pending();
-                (std::mem::take(&mut pending.wakes), std::mem::take(&mut pending.releases))
+                (
+                    std::mem::take(&mut pending.wakes),
+                    std::mem::take(&mut pending.releases),
+                )
             };
             if wakes.is_empty() && releases.is_empty() {
                 return;

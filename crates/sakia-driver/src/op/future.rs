@@ -173,7 +173,10 @@ impl<O: Op> Submit<O> {
             driver.close_adopted(done);
         }
         let in_flight = op.is_none().then_some((driver, tag));
-        GivenUp { in_flight, leftovers }
+        GivenUp {
+            in_flight,
+            leftovers,
+        }
     }
 }
 
@@ -228,7 +231,7 @@ pub struct Laned<O: LaneOp> {
     submit: Submit<O>,
 }
 
-enum FromLane<O: LaneOp> {
+enum BeforeKernel<O: LaneOp> {
     Step(Step<O>),
     Wait,
     Submit,
@@ -252,26 +255,26 @@ impl<O: LaneOp> Laned<O> {
     }
 
     /// The lane is held and nothing is in flight: what is to be done before the kernel is asked?
-    fn from_lane(&mut self, cx: &mut Context<'_>) -> FromLane<O> {
+    fn before_kernel(&mut self, cx: &mut Context<'_>) -> BeforeKernel<O> {
         let lane = self.fd.lane(O::SIDE);
         let Some(op) = self.submit.idle_mut() else {
-            return FromLane::Wait;
+            return BeforeKernel::Wait;
         };
         if op.is_empty() || lane.has_leftovers() {
             let op = self.submit.take_idle().expect("idle, as asked above");
             match op.serve(lane) {
-                Ok(step) => return FromLane::Step(step),
+                Ok(step) => return BeforeKernel::Step(step),
                 Err(op) => self.submit.put_idle(op),
             }
         }
         if lane.orphan().is_some() {
             lane.watch_orphan(cx.waker());
-            return FromLane::Wait;
+            return BeforeKernel::Wait;
         }
         if let Some(op) = self.submit.idle_mut() {
             op.aim(&self.fd);
         }
-        FromLane::Submit
+        BeforeKernel::Submit
     }
 
     fn leave(&mut self) {
@@ -290,7 +293,8 @@ impl<O: LaneOp> Laned<O> {
         match self
             .submit
             .take_idle()
-            .map(|op| op.complete(Completion::refused(refusal))) {
+            .map(|op| op.complete(Completion::refused(refusal)))
+        {
             Some(Step::Done(result)) => self.finish(result),
             _ => panic!("an op was polled after it had completed"),
         }
@@ -309,10 +313,10 @@ impl<O: LaneOp> Future for Laned<O> {
                 }
                 let lane = this.fd.lane(O::SIDE);
                 ready!(lane.poll_hold(&mut this.pass, cx));
-                match this.from_lane(cx) {
-                    FromLane::Step(step) => step,
-                    FromLane::Wait => return Poll::Pending,
-                    FromLane::Submit => ready!(Pin::new(&mut this.submit).poll(cx)),
+                match this.before_kernel(cx) {
+                    BeforeKernel::Step(step) => step,
+                    BeforeKernel::Wait => return Poll::Pending,
+                    BeforeKernel::Submit => ready!(Pin::new(&mut this.submit).poll(cx)),
                 }
             } else {
                 ready!(Pin::new(&mut this.submit).poll(cx))
@@ -328,7 +332,10 @@ impl<O: LaneOp> Future for Laned<O> {
 impl<O: LaneOp> Drop for Laned<O> {
     fn drop(&mut self) {
         // First the op becomes the lane's orphan, then the next in the queue may look.
-        let GivenUp { in_flight, leftovers } = self.submit.give_up();
+        let GivenUp {
+            in_flight,
+            leftovers,
+        } = self.submit.give_up();
         let lane = self.fd.lane(O::SIDE);
         let [earlier, last] = leftovers;
         if let Some(earlier) = earlier {

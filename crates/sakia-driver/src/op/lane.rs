@@ -116,7 +116,10 @@ impl Lane {
             return Poll::Ready(());
         }
         let mut cold = self.cold.borrow_mut();
-        let front = cold.as_ref().and_then(|cold| cold.queue.front()).map(|(ticket, _)| *ticket);
+        let front = cold
+            .as_ref()
+            .and_then(|cold| cold.queue.front())
+            .map(|(ticket, _)| *ticket);
         let first = match (*pass, front) {
             (_, None) => true,
             (Pass::Queued(mine), Some(front)) => mine == front,
@@ -177,7 +180,9 @@ impl Lane {
             Pass::Queued(mine) => {
                 if let Some(cold) = cold.as_mut() {
                     let place = cold.queue.iter().position(|(ticket, _)| *ticket == mine);
-                    *gone = place.and_then(|place| cold.queue.remove(place)).and_then(|(_, waker)| waker);
+                    *gone = place
+                        .and_then(|place| cold.queue.remove(place))
+                        .and_then(|(_, waker)| waker);
                 }
             }
         }
@@ -222,18 +227,30 @@ impl Lane {
 
     /// Keeps something for the next holder.
     pub(crate) fn keep(&self, leftover: Leftover) {
-        self.cold.borrow_mut().get_or_insert_default().leftovers.push_back(leftover);
+        self.cold
+            .borrow_mut()
+            .get_or_insert_default()
+            .leftovers
+            .push_back(leftover);
     }
 
     /// Notes who is to be woken when the orphan has ended.
     pub(crate) fn watch_orphan(&self, waker: &Waker) {
         let waker = waker.clone();
-        let before = self.cold.borrow_mut().get_or_insert_default().watcher.replace(waker);
+        let before = self
+            .cold
+            .borrow_mut()
+            .get_or_insert_default()
+            .watcher
+            .replace(waker);
         drop(before);
     }
 
     pub(crate) fn has_leftovers(&self) -> bool {
-        self.cold.borrow().as_ref().is_some_and(|cold| !cold.leftovers.is_empty())
+        self.cold
+            .borrow()
+            .as_ref()
+            .is_some_and(|cold| !cold.leftovers.is_empty())
     }
 
     /// Takes the oldest leftover.
@@ -246,13 +263,21 @@ impl Lane {
 
     /// Puts a leftover back that was not used up.
     pub(crate) fn put_back(&self, leftover: Leftover) {
-        self.cold.borrow_mut().get_or_insert_default().leftovers.push_front(leftover);
+        self.cold
+            .borrow_mut()
+            .get_or_insert_default()
+            .leftovers
+            .push_front(leftover);
     }
 
     /// Serves bytes to `to`: how many, or the end, or the error that was kept. `None` if there is nothing to serve.
     ///
     /// With `peek` they stay.
-    pub(crate) fn serve_bytes(&self, peek: bool, mut to: impl FnMut(&[u8]) -> usize) -> Option<std::io::Result<usize>> {
+    pub(crate) fn serve_bytes(
+        &self,
+        peek: bool,
+        mut to: impl FnMut(&[u8]) -> usize,
+    ) -> Option<std::io::Result<usize>> {
         match self.take()? {
             Leftover::Bytes(mut bytes) => {
                 let n = to(bytes.rest());
@@ -306,7 +331,8 @@ mod tests {
     use super::*;
 
     fn hold(lane: &Lane, pass: &mut Pass) -> bool {
-        lane.poll_hold(pass, &mut Context::from_waker(Waker::noop())).is_ready()
+        lane.poll_hold(pass, &mut Context::from_waker(Waker::noop()))
+            .is_ready()
     }
 
     #[test]
@@ -318,7 +344,10 @@ mod tests {
         assert!(!hold(&lane, &mut passes[2]));
         assert!(lane.leave(&mut passes[0]).is_some(), "the next is woken");
         let mut late = Pass::Fresh;
-        assert!(!hold(&lane, &mut late), "who comes now queues behind those who wait");
+        assert!(
+            !hold(&lane, &mut late),
+            "who comes now queues behind those who wait"
+        );
         assert!(!hold(&lane, &mut passes[2]));
         assert!(hold(&lane, &mut passes[1]));
     }
@@ -331,7 +360,10 @@ mod tests {
         assert!(!hold(&lane, &mut passes[1]));
         assert!(!hold(&lane, &mut passes[2]));
         assert!(lane.leave(&mut passes[0]).is_some());
-        assert!(lane.leave(&mut passes[1]).is_some(), "the one behind it is woken in its place");
+        assert!(
+            lane.leave(&mut passes[1]).is_some(),
+            "the one behind it is woken in its place"
+        );
         assert!(hold(&lane, &mut passes[2]));
         assert!(lane.leave(&mut passes[2]).is_none());
         assert!(lane.cold.borrow().is_none(), "an idle lane keeps nothing");

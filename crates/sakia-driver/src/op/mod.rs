@@ -136,13 +136,24 @@ impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
         use io::ErrorKind as Kind;
         match refusal {
-            Refusal::Ended => Self::new(Kind::BrokenPipe, "the sakia runtime of this operation has ended"),
+            Refusal::Ended => Self::new(
+                Kind::BrokenPipe,
+                "the sakia runtime of this operation has ended",
+            ),
             Refusal::Foreign => Self::other(
                 "a handle was used outside the sakia runtime that it belongs to; move it with into_std() and from_std()",
             ),
-            Refusal::Forked => Self::other("this process was forked from the one that owns the sakia runtime; use exec, or a runtime of its own"),
-            Refusal::Unsupported(op) => Self::new(Kind::Unsupported, format!("this kernel has no IORING_OP_{op}")),
-            Refusal::Full => Self::new(Kind::ResourceBusy, "more than 16 million operations are in flight"),
+            Refusal::Forked => Self::other(
+                "this process was forked from the one that owns the sakia runtime; use exec, or a runtime of its own",
+            ),
+            Refusal::Unsupported(op) => Self::new(
+                Kind::Unsupported,
+                format!("this kernel has no IORING_OP_{op}"),
+            ),
+            Refusal::Full => Self::new(
+                Kind::ResourceBusy,
+                "more than 16 million operations are in flight",
+            ),
         }
     }
 }
@@ -193,7 +204,9 @@ impl Completion {
     /// As [`result`](Self::result).
     pub fn into_fd(mut self) -> io::Result<OwnedFd> {
         self.result()?;
-        self.fd.take().ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))
+        self.fd
+            .take()
+            .ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))
     }
 
     /// The CQE's flags.

@@ -158,7 +158,14 @@ pub(crate) struct Table {
 
 impl Table {
     /// Enters an op that is about to be pushed. `None` if every index is taken.
-    pub(crate) fn insert(&mut self, opcode: u8, holds: Holds, yields: Yields, lane: Option<super::lane::Side>, waker: Waker) -> Option<Tag> {
+    pub(crate) fn insert(
+        &mut self,
+        opcode: u8,
+        holds: Holds,
+        yields: Yields,
+        lane: Option<super::lane::Side>,
+        waker: Waker,
+    ) -> Option<Tag> {
         let vacant = self.entries.vacant_entry();
         let index = vacant.key();
         if index as u64 >= OWN_INDEX {
@@ -299,7 +306,9 @@ impl Table {
     /// Whether a cancel should be pushed for this op; it is said at most once.
     pub(crate) fn cancel_once(&mut self, tag: Tag) -> bool {
         match self.get(tag) {
-            Some(entry) if matches!(entry.state, State::Waiting(_) | State::Orphan(_)) => !std::mem::replace(&mut entry.cancelled, true),
+            Some(entry) if matches!(entry.state, State::Waiting(_) | State::Orphan(_)) => {
+                !std::mem::replace(&mut entry.cancelled, true)
+            }
             _ => false,
         }
     }
@@ -324,16 +333,26 @@ impl Table {
         self.entries
             .iter()
             .filter(|(_, entry)| matches!(entry.state, State::Waiting(_) | State::Orphan(_)))
-            .map(|(index, entry)| (Tag::new(index, self.generations[index]), entry.opcode, entry.detached))
+            .map(|(index, entry)| {
+                (
+                    Tag::new(index, self.generations[index]),
+                    entry.opcode,
+                    entry.detached,
+                )
+            })
     }
 
     /// The descriptors that lie in results which nobody has taken yet.
     pub(crate) fn adopted(&self) -> impl Iterator<Item = (std::os::fd::RawFd, Yields)> + '_ {
         use std::os::fd::AsRawFd;
-        self.entries.iter().filter_map(|(_, entry)| match &entry.state {
-            State::Done(Completion { fd: Some(fd), .. }) => Some((fd.as_raw_fd(), entry.yields)),
-            _ => None,
-        })
+        self.entries
+            .iter()
+            .filter_map(|(_, entry)| match &entry.state {
+                State::Done(Completion { fd: Some(fd), .. }) => {
+                    Some((fd.as_raw_fd(), entry.yields))
+                }
+                _ => None,
+            })
     }
 
     /// Whether an op in flight could still make a descriptor.
@@ -410,7 +429,9 @@ mod tests {
 
     fn insert(table: &mut Table, yields: Yields) -> Tag {
         let waker = Waker::from(Arc::new(Count::default()));
-        table.insert(0, Holds::none(), yields, None, waker).expect("there is room")
+        table
+            .insert(0, Holds::none(), yields, None, waker)
+            .expect("there is room")
     }
 
     fn cqe(tag: Tag, res: i32, flags: u32) -> Cqe {
@@ -433,9 +454,15 @@ mod tests {
         let mut table = Table::default();
         let tag = insert(&mut table, Yields::Nothing);
         assert!(take(&mut table, tag).is_none());
-        assert!(matches!(table.complete(cqe(tag, 5, 0)), Decision::Wake(Some(_), _)));
+        assert!(matches!(
+            table.complete(cqe(tag, 5, 0)),
+            Decision::Wake(Some(_), _)
+        ));
         assert_eq!(table.in_flight(), 0);
-        assert_eq!(take(&mut table, tag).and_then(|done| done.result().ok()), Some(5));
+        assert_eq!(
+            take(&mut table, tag).and_then(|done| done.result().ok()),
+            Some(5)
+        );
         assert!(matches!(table.poll(tag, Waker::noop()), Polled::Gone));
     }
 
@@ -448,12 +475,21 @@ mod tests {
         let new = insert(&mut table, Yields::Nothing);
         assert_eq!(new.index(), old.index(), "the slot is used again");
         assert!(matches!(table.complete(cqe(old, 2, 0)), Decision::Nothing));
-        assert!(!table.cancel_once(old), "nor does a late cancel of the old one hit the new one");
+        assert!(
+            !table.cancel_once(old),
+            "nor does a late cancel of the old one hit the new one"
+        );
         assert_eq!((table.counts.stale, table.in_flight()), (1, 1));
         table.complete(cqe(new, 3, 0));
         table.complete(cqe(new, 4, 0));
-        assert_eq!(table.counts.stale, 2, "a second final completion is stale, too");
-        assert_eq!(take(&mut table, new).and_then(|done| done.result().ok()), Some(3));
+        assert_eq!(
+            table.counts.stale, 2,
+            "a second final completion is stale, too"
+        );
+        assert_eq!(
+            take(&mut table, new).and_then(|done| done.result().ok()),
+            Some(3)
+        );
     }
 
     #[test]
@@ -475,7 +511,10 @@ mod tests {
     fn memory_comes_back_only_when_no_more_is_promised() {
         let mut table = Table::default();
         let tag = insert(&mut table, Yields::Nothing);
-        assert!(matches!(table.complete(cqe(tag, -libc::EINVAL, crate::kernel::abi::CQE_F_MORE)), Decision::Nothing));
+        assert!(matches!(
+            table.complete(cqe(tag, -libc::EINVAL, crate::kernel::abi::CQE_F_MORE)),
+            Decision::Nothing
+        ));
         assert_eq!(table.in_flight(), 1, "an error with F_MORE is not the end");
         assert!(matches!(table.complete(cqe(tag, 0, 0)), Decision::Wake(..)));
         let done = take(&mut table, tag).expect("it is over");
@@ -485,25 +524,45 @@ mod tests {
     #[test]
     fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
         let mut table = Table::default();
-        let fd = std::fs::File::open("/dev/null").expect("/dev/null is there").into_raw_fd();
+        let fd = std::fs::File::open("/dev/null")
+            .expect("/dev/null is there")
+            .into_raw_fd();
         let tag = insert(&mut table, Yields::Descriptor(Kind::File));
-        assert!(matches!(table.abandon(tag, || Box::new(Nothing)), Abandoned::InFlight));
+        assert!(matches!(
+            table.abandon(tag, || Box::new(Nothing)),
+            Abandoned::InFlight
+        ));
         match table.complete(cqe(tag, fd, 0)) {
-            Decision::Settle(settlement) => assert_eq!(settlement.done.fd.as_ref().map(AsRawFd::as_raw_fd), Some(fd)),
+            Decision::Settle(settlement) => assert_eq!(
+                settlement.done.fd.as_ref().map(AsRawFd::as_raw_fd),
+                Some(fd)
+            ),
             _ => panic!("an orphan is settled"),
         }
         let other = insert(&mut table, Yields::Nothing);
         table.complete(cqe(other, 0, 0));
-        assert!(take(&mut table, other).expect("it is over").fd.is_none(), "0 bytes are not descriptor 0");
+        assert!(
+            take(&mut table, other).expect("it is over").fd.is_none(),
+            "0 bytes are not descriptor 0"
+        );
     }
 
     #[test]
     fn the_tags_of_ops_and_the_drivers_own_never_meet() {
         let mut table = Table::default();
         assert!(insert(&mut table, Yields::Nothing).as_own().is_none());
-        for own in [Own::Cancel, Own::Wake, Own::Eventfd, Own::Close(0), Own::Close(u32::MAX)] {
+        for own in [
+            Own::Cancel,
+            Own::Wake,
+            Own::Eventfd,
+            Own::Close(0),
+            Own::Close(u32::MAX),
+        ] {
             assert_eq!(Tag(Tag::own(own)).as_own(), Some(own));
-            assert!(matches!(table.complete(cqe(Tag(Tag::own(own)), 0, 0)), Decision::Nothing));
+            assert!(matches!(
+                table.complete(cqe(Tag(Tag::own(own)), 0, 0)),
+                Decision::Nothing
+            ));
         }
     }
 

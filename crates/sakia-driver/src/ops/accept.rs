@@ -52,7 +52,8 @@ unsafe impl Op for AcceptOne {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         let (addr, len) = self.peer.addr.as_out();
-        *sqe = Sqe::rw(opcode::ACCEPT, fd.raw(), addr as u64, 0, len as u64).op_flags(libc::SOCK_CLOEXEC as u32);
+        *sqe = Sqe::rw(opcode::ACCEPT, fd.raw(), addr as u64, 0, len as u64)
+            .op_flags(libc::SOCK_CLOEXEC as u32);
         Holds::one(fd)
     }
 
@@ -122,7 +123,9 @@ pub fn accept(listener: &Fd, kind: Kind) -> Accept {
 fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
     let op = AcceptOne {
         fd: None,
-        peer: Box::new(Peer { addr: SockAddr::empty() }),
+        peer: Box::new(Peer {
+            addr: SockAddr::empty(),
+        }),
         linger: listener.linger(),
         kind,
     };
@@ -131,7 +134,10 @@ fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
 
 /// Whether no descriptor, or no memory for one, was left.
 fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
 }
 
 impl Future for Accept {

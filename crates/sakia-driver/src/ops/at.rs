@@ -24,7 +24,13 @@ unsafe impl<B: IoBufMut> Op for ReadAt<B> {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         let len = clamp(self.buf.bytes_total());
-        *sqe = Sqe::rw(opcode::READ, fd.raw(), self.buf.stable_mut_ptr() as u64, len, self.offset);
+        *sqe = Sqe::rw(
+            opcode::READ,
+            fd.raw(),
+            self.buf.stable_mut_ptr() as u64,
+            len,
+            self.offset,
+        );
         Holds::one(fd)
     }
 
@@ -146,7 +152,13 @@ unsafe impl<V: IoVecBufMut> Op for ReadvAt<V> {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         self.list = iovecs_to_fill(&mut self.bufs);
-        *sqe = Sqe::rw(opcode::READV, fd.raw(), self.list.as_ptr() as u64, self.list.len() as u32, self.offset);
+        *sqe = Sqe::rw(
+            opcode::READV,
+            fd.raw(),
+            self.list.as_ptr() as u64,
+            self.list.len() as u32,
+            self.offset,
+        );
         Holds::one(fd)
     }
 
@@ -187,7 +199,13 @@ unsafe impl<V: IoVecBuf> Op for WritevAt<V> {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         self.list = iovecs_to_write(&self.bufs);
-        *sqe = Sqe::rw(opcode::WRITEV, fd.raw(), self.list.as_ptr() as u64, self.list.len() as u32, self.offset);
+        *sqe = Sqe::rw(
+            opcode::WRITEV,
+            fd.raw(),
+            self.list.as_ptr() as u64,
+            self.list.len() as u32,
+            self.offset,
+        );
         Holds::one(fd)
     }
 

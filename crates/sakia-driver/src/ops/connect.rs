@@ -23,7 +23,13 @@ unsafe impl Op for Connect {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        *sqe = Sqe::rw(opcode::CONNECT, fd.raw(), self.addr.as_ptr() as u64, 0, u64::from(self.addr.len()));
+        *sqe = Sqe::rw(
+            opcode::CONNECT,
+            fd.raw(),
+            self.addr.as_ptr() as u64,
+            0,
+            u64::from(self.addr.len()),
+        );
         Holds::one(fd)
     }
 

@@ -88,7 +88,10 @@ impl<B: IoBufMut> Recv<B> {
             return self.finish(Ok(all));
         }
         if n == 0 {
-            let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ended before the buffer was full");
+            let error = io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the stream ended before the buffer was full",
+            );
             return self.finish(Err(error));
         }
         Step::Again(self)
@@ -114,7 +117,9 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         let addr = self.ptr as u64 + self.filled as u64;
         let len = clamp(self.capacity - self.filled);
         *sqe = match &self.stream {
-            Stream::Socket(flags) => Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0).op_flags(*flags as u32),
+            Stream::Socket(flags) => {
+                Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0).op_flags(*flags as u32)
+            }
             Stream::Cursor(cursor) => Sqe::rw(opcode::READ, fd.raw(), addr, len, cursor.get()),
             Stream::Pipe => Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX),
         };
@@ -192,7 +197,10 @@ pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
 
 /// Looks at what would be received next, and leaves it there (MSG_PEEK).
 pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
-    Laned::new(fd.inner().clone(), Recv::new(buf, false, Stream::Socket(libc::MSG_PEEK)))
+    Laned::new(
+        fd.inner().clone(),
+        Recv::new(buf, false, Stream::Socket(libc::MSG_PEEK)),
+    )
 }
 
 /// Fills the buffer's capacity from a stream.

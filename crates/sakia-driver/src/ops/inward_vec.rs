@@ -33,7 +33,13 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
         let fd = aimed(&mut self.fd);
         self.list = iovecs_to_fill(&mut self.bufs);
         let offset = self.cursor.as_ref().map_or(u64::MAX, |cursor| cursor.get());
-        *sqe = Sqe::rw(opcode::READV, fd.raw(), self.list.as_ptr() as u64, self.list.len() as u32, offset);
+        *sqe = Sqe::rw(
+            opcode::READV,
+            fd.raw(),
+            self.list.as_ptr() as u64,
+            self.list.len() as u32,
+            offset,
+        );
         Holds::one(fd)
     }
 
@@ -61,7 +67,9 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
                     let len = entry.iov_len.min(n as usize - bytes.len());
                     // SAFETY: the list's entries are the buffers' own memory, which the kernel has filled in order, n bytes in all,
                     // and has let go of.
-                    bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(entry.iov_base.cast::<u8>(), len) });
+                    bytes.extend_from_slice(unsafe {
+                        std::slice::from_raw_parts(entry.iov_base.cast::<u8>(), len)
+                    });
                 }
                 Some(Leftover::Bytes(Bytes::new(bytes)))
             }

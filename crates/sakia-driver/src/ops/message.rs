@@ -108,7 +108,9 @@ unsafe impl<B: IoBufMut> Op for RecvMsg<B> {
             Ok(_) if self.peeks() => None,
             Ok(n) => {
                 // SAFETY: the header was aimed at the buffer's own memory; the kernel has written n bytes and has let go of it.
-                let data = unsafe { std::slice::from_raw_parts(self.header.iov.iov_base.cast::<u8>(), n as usize) };
+                let data = unsafe {
+                    std::slice::from_raw_parts(self.header.iov.iov_base.cast::<u8>(), n as usize)
+                };
                 Some(Leftover::Datagram(Datagram(Message {
                     data: data.to_vec(),
                     from: self.header.sender(),
@@ -139,7 +141,10 @@ impl<B: IoBufMut> LaneOp for RecvMsg<B> {
                 }
                 Ok(Step::Done((Ok((n, from)), self.buf)))
             }
-            Some(Leftover::Error(errno)) => Ok(Step::Done((Err(io::Error::from_raw_os_error(errno)), self.buf))),
+            Some(Leftover::Error(errno)) => Ok(Step::Done((
+                Err(io::Error::from_raw_os_error(errno)),
+                self.buf,
+            ))),
             Some(other) => {
                 lane.put_back(other);
                 Err(self)

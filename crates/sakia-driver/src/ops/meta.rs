@@ -40,7 +40,8 @@ unsafe impl Op for Statx {
         let fd = holds.first.as_ref().map_or(libc::AT_FDCWD, |fd| fd.raw());
         let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
         let out = std::ptr::from_mut::<libc::statx>(&mut self.out) as u64;
-        *sqe = Sqe::rw(opcode::STATX, fd, self.path.as_ptr() as u64, mask, out).op_flags(self.flags as u32);
+        *sqe = Sqe::rw(opcode::STATX, fd, self.path.as_ptr() as u64, mask, out)
+            .op_flags(self.flags as u32);
         holds
     }
 
@@ -155,5 +156,8 @@ pub fn fadvise(fd: &Fd, offset: u64, len: u32, advice: Advice) -> Submit<Simple>
         Advice::DontNeed => libc::POSIX_FADV_DONTNEED,
         Advice::NoReuse => libc::POSIX_FADV_NOREUSE,
     };
-    simple(fd, Sqe::rw(opcode::FADVISE, -1, 0, len, offset).op_flags(advice as u32))
+    simple(
+        fd,
+        Sqe::rw(opcode::FADVISE, -1, 0, len, offset).op_flags(advice as u32),
+    )
 }

@@ -32,7 +32,9 @@ pub use connect::{Connect, connect};
 pub use inward::{Recv, Stream, peek, read, recv, recv_exact};
 pub use inward_vec::{Recvv, readv, recvv};
 pub use message::{RecvMsg, SendMsg, SendMsgTo, recv_msg, send_msg, send_vectored};
-pub use meta::{Advice, Simple, Statx, StatxTarget, allocate, fadvise, fdatasync, fsync, ftruncate, statx};
+pub use meta::{
+    Advice, Simple, Statx, StatxTarget, allocate, fadvise, fdatasync, fsync, ftruncate, statx,
+};
 pub use nop::{Nap, Nop, nap, nop};
 pub use open::{Open, OpenHow, open};
 pub use outward::{Send, send, send_all, write, write_all};

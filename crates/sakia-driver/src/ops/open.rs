@@ -41,7 +41,8 @@ unsafe impl Op for Open {
         let dir = holds.first.as_ref().map_or(libc::AT_FDCWD, |dir| dir.raw());
         let path = self.path.as_ptr() as u64;
         *sqe = if self.how.resolve == 0 {
-            Sqe::rw(opcode::OPENAT, dir, path, self.how.mode as u32, 0).op_flags(self.how.flags as u32)
+            Sqe::rw(opcode::OPENAT, dir, path, self.how.mode as u32, 0)
+                .op_flags(self.how.flags as u32)
         } else {
             let how = std::ptr::from_ref::<OpenHow>(&self.how) as u64;
             Sqe::rw(opcode::OPENAT2, dir, path, size_of::<OpenHow>() as u32, how)
@@ -51,7 +52,11 @@ unsafe impl Op for Open {
 
     fn complete(self, done: Completion) -> Self::Output {
         let flags = self.how.flags as i32;
-        let kind = if flags & libc::O_DIRECTORY == libc::O_DIRECTORY { Kind::Directory } else { Kind::File };
+        let kind = if flags & libc::O_DIRECTORY == libc::O_DIRECTORY {
+            Kind::Directory
+        } else {
+            Kind::File
+        };
         let fd = Fd::new(done.into_fd()?, kind)?;
         if flags & libc::O_ACCMODE != libc::O_RDONLY {
             fd.set_writable();
@@ -81,6 +86,10 @@ pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Submit<Op
 
 /// A path as the kernel reads it.
 pub(super) fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path must not contain a NUL byte"))
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a path must not contain a NUL byte",
+        )
+    })
 }

@@ -121,7 +121,10 @@ pub fn send<B: IoBuf>(fd: &Fd, buf: B) -> Laned<Send<B>> {
 
 /// Sends all of the buffer's initialised part, as one op (MSG_WAITALL).
 pub fn send_all<B: IoBuf>(fd: &Fd, buf: B) -> Whole<Laned<Send<B>>> {
-    Whole(Laned::new(fd.inner().clone(), Send::new(buf, true, Stream::Socket(0))))
+    Whole(Laned::new(
+        fd.inner().clone(),
+        Send::new(buf, true, Stream::Socket(0)),
+    ))
 }
 
 /// Writes on where the stream stands (`IORING_OP_WRITE`, Linux 5.6; write(2)).

@@ -30,8 +30,19 @@ unsafe impl Op for PathOp {
     const CANCEL: Cancel = Cancel::Eager;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let second = if self.two { self.second.as_ptr() as u64 } else { 0 };
-        *sqe = Sqe::rw(self.opcode, libc::AT_FDCWD, self.first.as_ptr() as u64, self.len, second).op_flags(self.flags as u32);
+        let second = if self.two {
+            self.second.as_ptr() as u64
+        } else {
+            0
+        };
+        *sqe = Sqe::rw(
+            self.opcode,
+            libc::AT_FDCWD,
+            self.first.as_ptr() as u64,
+            self.len,
+            second,
+        )
+        .op_flags(self.flags as u32);
         Holds::none()
     }
 
@@ -51,7 +62,13 @@ fn one(opcode: u8, path: &Path, len: u32, flags: i32) -> io::Result<Submit<PathO
     }))
 }
 
-fn two(opcode: u8, first: &Path, second: &Path, len: u32, flags: i32) -> io::Result<Submit<PathOp>> {
+fn two(
+    opcode: u8,
+    first: &Path,
+    second: &Path,
+    len: u32,
+    flags: i32,
+) -> io::Result<Submit<PathOp>> {
     Ok(Submit::new(PathOp {
         first: c_path(first)?,
         second: c_path(second)?,
@@ -67,7 +84,12 @@ fn two(opcode: u8, first: &Path, second: &Path, len: u32, flags: i32) -> io::Res
 /// # Errors
 /// `InvalidInput` for a path with a NUL byte; else what unlinkat(2) says.
 pub fn unlink(path: &Path, directory: bool) -> io::Result<Submit<PathOp>> {
-    one(opcode::UNLINKAT, path, 0, if directory { libc::AT_REMOVEDIR } else { 0 })
+    one(
+        opcode::UNLINKAT,
+        path,
+        0,
+        if directory { libc::AT_REMOVEDIR } else { 0 },
+    )
 }
 
 /// Makes a directory (`IORING_OP_MKDIRAT`, Linux 5.15; mkdirat(2)).

@@ -39,7 +39,11 @@ impl Leftovers {
 
     /// Whether nothing was left.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && !self.ended && self.datagrams.is_empty() && self.connections.is_empty() && self.error.is_none()
+        self.bytes.is_empty()
+            && !self.ended
+            && self.datagrams.is_empty()
+            && self.connections.is_empty()
+            && self.error.is_none()
     }
 }
 
@@ -65,10 +69,16 @@ impl Future for Release {
     type Output = io::Result<(OwnedFd, Leftovers)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let fd = self.fd.as_ref().expect("a release was polled after it had completed");
+        let fd = self
+            .fd
+            .as_ref()
+            .expect("a release was polled after it had completed");
         if !fd.is_unique() {
             self.fd = None;
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ResourceBusy, "another handle of this descriptor is left")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another handle of this descriptor is left",
+            )));
         }
         if fd.is_busy() {
             fd.watch_quiet(cx.waker());
@@ -81,7 +91,9 @@ impl Future for Release {
         while let Some(leftover) = fd.inner().lane(Side::In).take() {
             leftovers.add(leftover);
         }
-        let owned = fd.take().ok_or_else(|| io::Error::other("the descriptor was closed"));
+        let owned = fd
+            .take()
+            .ok_or_else(|| io::Error::other("the descriptor was closed"));
         self.fd = None;
         Poll::Ready(owned.map(|owned| (owned, leftovers)))
     }

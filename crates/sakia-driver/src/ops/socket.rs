@@ -27,7 +27,13 @@ unsafe impl Op for OpenSocket {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let kind = self.kind | libc::SOCK_CLOEXEC;
-        *sqe = Sqe::rw(opcode::SOCKET, self.domain, 0, self.protocol as u32, kind as u64);
+        *sqe = Sqe::rw(
+            opcode::SOCKET,
+            self.domain,
+            0,
+            self.protocol as u32,
+            kind as u64,
+        );
         Holds::none()
     }
 
@@ -38,7 +44,11 @@ unsafe impl Op for OpenSocket {
 
 /// Makes a socket (`IORING_OP_SOCKET`, Linux 5.19; socket(2)).
 pub fn socket(domain: i32, kind: i32, protocol: i32) -> Submit<OpenSocket> {
-    Submit::new(OpenSocket { domain, kind, protocol })
+    Submit::new(OpenSocket {
+        domain,
+        kind,
+        protocol,
+    })
 }
 
 impl Fd {
@@ -69,7 +79,8 @@ impl Fd {
     /// # Errors
     /// As listen(2).
     pub fn listen(&self, backlog: i32) -> io::Result<()> {
-        self.call(Call::Listen(self.inner().raw(), backlog)).map(drop)
+        self.call(Call::Listen(self.inner().raw(), backlog))
+            .map(drop)
     }
 
     /// getsockname(2).
@@ -110,7 +121,13 @@ impl Fd {
     /// # Errors
     /// As setsockopt(2).
     pub fn set_option(&self, level: i32, name: i32, value: i32) -> io::Result<()> {
-        self.call(Call::SetOption(self.inner().raw(), level, name, &value.to_ne_bytes())).map(drop)
+        self.call(Call::SetOption(
+            self.inner().raw(),
+            level,
+            name,
+            &value.to_ne_bytes(),
+        ))
+        .map(drop)
     }
 
     /// getsockopt(2) of an option that is an `int`.
@@ -132,7 +149,12 @@ impl Fd {
         let mut value = [0; 8];
         value[..4].copy_from_slice(&i32::from(seconds.is_some()).to_ne_bytes());
         value[4..].copy_from_slice(&i32::from(seconds.unwrap_or(0)).to_ne_bytes());
-        self.call(Call::SetOption(self.inner().raw(), libc::SOL_SOCKET, libc::SO_LINGER, &value))?;
+        self.call(Call::SetOption(
+            self.inner().raw(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            &value,
+        ))?;
         self.note_linger(seconds.is_some());
         Ok(())
     }
@@ -143,8 +165,15 @@ impl Fd {
     /// As getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<u16>> {
         let mut value = [0; 8];
-        self.call(Call::GetOption(self.inner().raw(), libc::SOL_SOCKET, libc::SO_LINGER, &mut value))?;
-        let int = |at: usize| i32::from_ne_bytes([value[at], value[at + 1], value[at + 2], value[at + 3]]);
+        self.call(Call::GetOption(
+            self.inner().raw(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            &mut value,
+        ))?;
+        let int = |at: usize| {
+            i32::from_ne_bytes([value[at], value[at + 1], value[at + 2], value[at + 3]])
+        };
         let (on, seconds) = (int(0), int(4));
         Ok((on != 0).then(|| u16::try_from(seconds).unwrap_or(u16::MAX)))
     }

@@ -27,7 +27,14 @@ unsafe impl Op for Splice {
         let (from, to) = (aimed(&mut self.from), aimed(&mut self.to));
         let to_offset = self.to_offset.unwrap_or(u64::MAX);
         let from_offset = self.from_offset.unwrap_or(u64::MAX);
-        *sqe = Sqe::rw(opcode::SPLICE, to.raw(), from_offset, clamp(self.len), to_offset).splice_fd_in(from.raw());
+        *sqe = Sqe::rw(
+            opcode::SPLICE,
+            to.raw(),
+            from_offset,
+            clamp(self.len),
+            to_offset,
+        )
+        .splice_fd_in(from.raw());
         Holds::two(Some(from), Some(to))
     }
 

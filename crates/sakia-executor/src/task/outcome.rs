@@ -2,12 +2,17 @@
 //!
 //! The slot changes hands once, at `COMPLETE`: before it belongs to the loop, after it to the handle, if there is one
 //! (`state.rs` has the law of each bit). The handle may be on another thread; it is `Send` for a sendable output only.
+//!
+//! Also the inside of `Bound`: a value that lies in a task's slot instead of a future, so that the list of all tasks
+//! drops it at the end, and an abort from another thread brings it home.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::task::{Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use super::guard::guarded;
 use super::raw::TaskRef;
@@ -172,5 +177,132 @@ impl<T> Drop for Joiner<T> {
                 self.task.core().count_destructor_panics(panics);
             }
         }
+    }
+}
+
+/// The value of a `Bound`, in the place of a task's future: it is never polled as one.
+pub(crate) struct Resting<T> {
+    value: T,
+    /// How many borrows there are; the first sets `RUNNING`, the last clears it.
+    borrows: Cell<usize>,
+}
+
+impl<T> Future for Resting<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+/// Why a value cannot be had.
+pub(crate) enum Lost {
+    /// This is another thread than the owner's.
+    Elsewhere,
+    /// The value has been dropped.
+    Gone,
+}
+
+/// The one that may reach the value of a `Bound`, from the owner's thread alone.
+pub(crate) struct Keeper<T> {
+    task: TaskRef,
+    value: PhantomData<T>,
+}
+
+// SAFETY: the value is reached by `resting` alone, which asks for the owner's thread first; elsewhere only the
+// TaskRef is used, which may be.
+unsafe impl<T> Send for Keeper<T> {}
+// SAFETY: as above; on the owner's thread shared references give shared references.
+unsafe impl<T> Sync for Keeper<T> {}
+
+impl<T: 'static> Keeper<T> {
+    /// Puts `value` into a task; gives the reference for the list too.
+    #[cfg_attr(feature = "track-origin", track_caller)]
+    pub(crate) fn new(value: T, local: &Local, core: CoreRef) -> (TaskRef, Self) {
+        let resting = Resting {
+            value,
+            borrows: Cell::new(0),
+        };
+        let (listed, queued, _joiner) = new_task(resting, local, core);
+        listed.own(local).set(own::KEPT);
+        let keeper = Self {
+            task: queued,
+            value: PhantomData,
+        };
+        (listed, keeper)
+    }
+}
+
+impl<T> Keeper<T> {
+    /// The task that holds the value.
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// The value in its slot.
+    fn resting(&self) -> Result<(&Local, *mut Resting<T>), Lost> {
+        let local = self.task.core().at_home().ok_or(Lost::Elsewhere)?;
+        if self.task.own(local).has(own::ENDING) {
+            return Err(Lost::Gone);
+        }
+        Ok((local, self.task.slot()))
+    }
+
+    /// Borrows the value; the caller calls `unborrow`, on this thread, when it is done.
+    pub(crate) fn borrow(&self) -> Result<&T, Lost> {
+        let (local, resting) = self.resting()?;
+        // SAFETY: without ENDING the value is in its slot, of the type that `new` wrote. RUNNING keeps it there while
+        // it is borrowed; a `&mut` to it is made with `&mut Keeper` alone, which cannot be while self is borrowed.
+        let resting = unsafe { &*resting };
+        if resting.borrows.get() == 0 {
+            self.task.begin_use(local);
+        }
+        resting.borrows.set(resting.borrows.get() + 1);
+        Ok(&resting.value)
+    }
+
+    /// Ends one borrow.
+    pub(crate) fn unborrow(&self) {
+        let Ok((local, resting)) = self.resting() else {
+            return;
+        };
+        // SAFETY: as in `borrow`.
+        let borrows = unsafe { &(*resting).borrows };
+        borrows.set(borrows.get() - 1);
+        if borrows.get() == 0 {
+            self.task.end_use(local);
+        }
+    }
+
+    /// Shows the value, pinned, to `code`.
+    pub(crate) fn with<R>(&mut self, code: impl FnOnce(Pin<&mut T>) -> R) -> Result<R, Lost> {
+        self.forget_borrows();
+        let (local, resting) = self.resting()?;
+        self.task.begin_use(local);
+        let using = Using(&self.task, local);
+        // SAFETY: as in `borrow`; `&mut self` says that nothing is borrowed, and RUNNING keeps the loop off. The value
+        // never moves once it is written.
+        let value = unsafe { Pin::new_unchecked(&mut (*resting).value) };
+        let result = code(value);
+        drop(using);
+        Ok(result)
+    }
+
+    /// Ends borrows whose guards were forgotten: with `&mut self` there are none any more.
+    pub(crate) fn forget_borrows(&mut self) {
+        if let Ok((local, resting)) = self.resting() {
+            // SAFETY: as in `borrow`.
+            unsafe { (*resting).borrows.set(0) };
+            self.task.end_use(local);
+        }
+    }
+}
+
+/// Ends the use of a task's future, even by a panic.
+struct Using<'a>(&'a TaskRef, &'a Local);
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        self.0.end_use(self.1);
     }
 }

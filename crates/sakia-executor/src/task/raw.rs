@@ -44,7 +44,7 @@ pub(crate) struct Header {
 pub(crate) struct Own {
     /// The owner's half of the count, until `DONE`.
     refs: Cell<i32>,
-    flags: Cell<u8>,
+    flags: Cell<u16>,
     /// Neighbours in the list of all tasks; `list.rs` alone touches them.
     pub(super) prev: Cell<Option<NonNull<Header>>>,
     pub(super) next: Cell<Option<NonNull<Header>>>,
@@ -52,17 +52,17 @@ pub(crate) struct Own {
 
 impl Own {
     /// Whether any of `flags` is set.
-    pub(crate) fn has(&self, flags: u8) -> bool {
+    pub(crate) fn has(&self, flags: u16) -> bool {
         self.flags.get() & flags != 0
     }
 
     /// Sets `flags`.
-    pub(crate) fn set(&self, flags: u8) {
+    pub(crate) fn set(&self, flags: u16) {
         self.flags.set(self.flags.get() | flags);
     }
 
     /// Clears `flags`.
-    pub(crate) fn clear(&self, flags: u8) {
+    pub(crate) fn clear(&self, flags: u16) {
         self.flags.set(self.flags.get() & !flags);
     }
 }
@@ -292,19 +292,32 @@ impl TaskRef {
 
     /// Polls the future and, if it ends, drops it and puts its outcome into the slot.
     pub(crate) fn poll(&self, local: &Local) -> Polled {
+        self.begin_use(local);
+        // SAFETY: the waker borrows the reference that self is, and ManuallyDrop never gives it back.
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(self.0)) });
+        let mut cx = Context::from_waker(&waker);
+        // SAFETY: self keeps the task alive; `begin_use` proved the thread and that, without ENDING, the future is in
+        // the slot; RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds.
+        let polled = unsafe { (self.header().vtable.poll)(self.0, &mut cx) };
+        self.end_use(local);
+        polled
+    }
+
+    /// Keeps everybody from dropping the future, until [`end_use`](Self::end_use).
+    pub(super) fn begin_use(&self, local: &Local) {
         let own = self.own(local);
         assert!(!own.has(own::RUNNING | own::ENDING));
         own.set(own::RUNNING);
         local.running.set(local.running.get() + 1);
-        // SAFETY: the waker borrows the reference that self is, and ManuallyDrop never gives it back.
-        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(self.0)) });
-        let mut cx = Context::from_waker(&waker);
-        // SAFETY: self keeps the task alive; `own` proved the thread; without ENDING the future is in the slot, and
-        // RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds.
-        let polled = unsafe { (self.header().vtable.poll)(self.0, &mut cx) };
-        local.running.set(local.running.get() - 1);
-        own.clear(own::RUNNING);
-        polled
+    }
+
+    /// Ends the use of the future.
+    pub(crate) fn end_use(&self, local: &Local) {
+        let own = self.own(local);
+        if own.has(own::RUNNING) {
+            own.clear(own::RUNNING);
+            local.running.set(local.running.get() - 1);
+        }
     }
 
     /// Drops the future unpolled; tells how many destructors panicked.

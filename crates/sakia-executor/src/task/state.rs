@@ -6,7 +6,7 @@
 //!
 //! A task is born on its owner's thread in the ready queue (`QUEUED`). The loop takes it out and polls it (`RUNNING`).
 //! If it pends, only wakers know it, and the list of all tasks. A wake on the owner's thread sets `QUEUED`, a plain
-//! byte; a wake from elsewhere sets `REMOTE`, an atomic bit, and pushes the task to the remote queue, which the loop
+//! flag; a wake from elsewhere sets `REMOTE`, an atomic bit, and pushes the task to the remote queue, which the loop
 //! empties into the ready queue. When the future is done, panics, is aborted or cleared, `ENDING` is set, the future
 //! is dropped, and then `COMPLETE` is published together with what the `JoinHandle` will find.
 //!
@@ -16,7 +16,7 @@
 //! in the upper bits of the atomic word. Each half alone may be negative; their sum is the number of references.
 //! Nobody needs the sum while the task is alive, since the list of all tasks holds a reference until the end. At the
 //! end the owner adds its half to the atomic word, in the same step that publishes `COMPLETE`; from then on (`DONE` in
-//! the owner's byte) every thread counts in the atomic word, and whoever takes it to zero frees the memory.
+//! the owner's flags) every thread counts in the atomic word, and whoever takes it to zero frees the memory.
 //!
 //! # The bits of the shared word
 //!
@@ -112,9 +112,7 @@ impl Word {
         let left = owners_half - 1;
         let add = (left.cast_unsigned() << 8).wrapping_add(COMPLETE | outcome);
         let new = word.wrapping_add(add);
-        self.0
-            .compare_exchange(word, new, AcqRel, Acquire)
-            .is_ok()
+        self.0.compare_exchange(word, new, AcqRel, Acquire).is_ok()
     }
 
     /// Whether there is no reference but `ours`, of which `owners_half` tells the owner's half.
@@ -174,25 +172,27 @@ impl Word {
     }
 }
 
-/// The byte of flags that only the owner's thread touches.
+/// The flags that only the owner's thread touches.
 pub(crate) mod own {
     /// In the ready queue. Set by a wake on the owner's thread or by the emptying of the remote queue; cleared by the
     /// loop as it takes the task out.
-    pub(crate) const QUEUED: u8 = 1;
-    /// The future is being polled: nobody may poll, drop or leak it.
-    pub(crate) const RUNNING: u8 = 1 << 1;
+    pub(crate) const QUEUED: u16 = 1;
+    /// The future is being polled, or the value of a `Bound` is borrowed: nobody may poll, drop or leak it.
+    pub(crate) const RUNNING: u16 = 1 << 1;
     /// The future is gone or going: no poll any more, and no wake.
-    pub(crate) const ENDING: u8 = 1 << 2;
+    pub(crate) const ENDING: u16 = 1 << 2;
     /// `COMPLETE` is published: the owner's half of the count is merged and no longer used.
-    pub(crate) const DONE: u8 = 1 << 3;
+    pub(crate) const DONE: u16 = 1 << 3;
     /// Aborted: the loop drops the future instead of polling it.
-    pub(crate) const ABORT: u8 = 1 << 4;
+    pub(crate) const ABORT: u16 = 1 << 4;
     /// The `JoinHandle` was dropped on the owner's thread before the end: the loop drops the output.
-    pub(crate) const DETACHED: u8 = 1 << 5;
+    pub(crate) const DETACHED: u16 = 1 << 5;
     /// The slot holds the output; becomes `VALUE` of the shared word.
-    pub(crate) const VALUE: u8 = 1 << 6;
+    pub(crate) const VALUE: u16 = 1 << 6;
     /// The slot holds a payload; becomes `PANIC` of the shared word.
-    pub(crate) const PANIC: u8 = 1 << 7;
+    pub(crate) const PANIC: u16 = 1 << 7;
+    /// Not a task but the value of a `Bound`: never queued to be polled, and not counted with the tasks. Set at birth.
+    pub(crate) const KEPT: u16 = 1 << 8;
 }
 
 #[cfg(test)]

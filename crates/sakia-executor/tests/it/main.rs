@@ -1,6 +1,7 @@
 //! The executor's laws, tried through its public API alone; no ring, no timer. One module a subject.
 #![forbid(unsafe_code)]
 
+mod bound;
 mod end;
 mod help;
 mod join_set;

@@ -219,3 +219,22 @@ fn the_errors_texts_name_the_task_and_the_message() {
     assert!(cancelled.try_into_panic().is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| panicked.into_panic())).is_ok());
 }
+
+#[test]
+#[cfg(feature = "track-origin")]
+fn the_hook_is_told_where_the_task_was_spawned() {
+    let executor = executor();
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let sink = lines.clone();
+    executor.set_panic_hook(Box::new(move |panic| {
+        assert!(panic.origin().file().ends_with("panics.rs"));
+        sink.borrow_mut().push(panic.origin().line());
+    }));
+    let first = line!() + 1;
+    drop(executor.spawn(async { panic!("method") }));
+    let entered = executor.enter();
+    drop(sakia_executor::spawn(async { panic!("function") }));
+    drop(entered);
+    settle(&executor);
+    assert_eq!(*lines.borrow(), [first, first + 2]);
+}

@@ -53,7 +53,9 @@ impl Uring {
         ring.submitter().register_probe(&mut probe)?;
         if ask.workers != [0, 0] {
             // Linux 5.15. A kernel without it keeps its own bounds, which is no reason not to start.
-            let _ = ring.submitter().register_iowq_max_workers(&mut ask.workers.clone());
+            let _ = ring
+                .submitter()
+                .register_iowq_max_workers(&mut ask.workers.clone());
         }
         let registered = sys::register_ring_fd(ring.as_raw_fd()).ok();
         let no_iowait = ring.params().is_feature_no_iowait();

@@ -93,7 +93,11 @@ pub(super) fn build(ask: &Ask) -> io::Result<IoUring> {
 }
 
 /// The policy of [`build`], apart from the system call and the clock so that tests can play the kernel.
-fn climb_down<R>(entries: u32, mut create: impl FnMut(Rung, u32) -> io::Result<R>, mut pause: impl FnMut(Duration)) -> io::Result<R> {
+fn climb_down<R>(
+    entries: u32,
+    mut create: impl FnMut(Rung, u32) -> io::Result<R>,
+    mut pause: impl FnMut(Duration),
+) -> io::Result<R> {
     let mut rungs = LADDER.into_iter();
     let mut rung = rungs.next().unwrap_or(Rung::Plain);
     let mut size = entries;
@@ -238,12 +242,23 @@ mod tests {
             256,
             |rung, size| {
                 seen.push((rung, size));
-                if rung == Rung::Cooperative { Ok(()) } else { Err(errno(libc::EINVAL)) }
+                if rung == Rung::Cooperative {
+                    Ok(())
+                } else {
+                    Err(errno(libc::EINVAL))
+                }
             },
             |_| panic!("an unknown flag is no reason to wait"),
         );
         assert!(got.is_ok());
-        assert_eq!(seen, [(Rung::Full, 256), (Rung::Deferred, 256), (Rung::Cooperative, 256)]);
+        assert_eq!(
+            seen,
+            [
+                (Rung::Full, 256),
+                (Rung::Deferred, 256),
+                (Rung::Cooperative, 256)
+            ]
+        );
     }
 
     #[test]
@@ -274,11 +289,19 @@ mod tests {
             (libc::EMFILE, "descriptor", "RLIMIT_NOFILE"),
         ] {
             let error = explain(errno(code));
-            let inner = error.get_ref().unwrap().downcast_ref::<SetupError>().unwrap();
+            let inner = error
+                .get_ref()
+                .unwrap()
+                .downcast_ref::<SetupError>()
+                .unwrap();
             assert!(inner.cause().contains(cause), "{error}");
             assert!(inner.cure().contains(cure), "{error}");
         }
-        assert!(denied(Some("2\n".into())).0.contains("io_uring_disabled is 2"));
+        assert!(
+            denied(Some("2\n".into()))
+                .0
+                .contains("io_uring_disabled is 2")
+        );
         assert!(denied(Some("0\n".into())).0.contains("seccomp"));
     }
 }

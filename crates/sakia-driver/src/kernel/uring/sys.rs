@@ -75,14 +75,30 @@ pub(super) struct Timespec {
 }
 
 /// io_uring_enter(2). With `ENTER_REGISTERED_RING` in `flags`, `fd` is the index of a registered ring.
-pub(super) fn enter(fd: RawFd, to_submit: u32, min_complete: u32, flags: u32, arg: Option<&GetEventsArg>) -> io::Result<u32> {
+pub(super) fn enter(
+    fd: RawFd,
+    to_submit: u32,
+    min_complete: u32,
+    flags: u32,
+    arg: Option<&GetEventsArg>,
+) -> io::Result<u32> {
     let (arg, size) = match arg {
         Some(arg) => (std::ptr::from_ref(arg), size_of::<GetEventsArg>()),
         None => (std::ptr::null(), 0),
     };
     // SAFETY: `arg`, if any, is borrowed for the call, and so is the timespec that it points to (the only caller keeps both on
     // its stack). What the submitted SQEs point to is the promise of `Op::prepare`.
-    let n = unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, to_submit, min_complete, flags, arg, size) };
+    let n = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_enter,
+            fd,
+            to_submit,
+            min_complete,
+            flags,
+            arg,
+            size,
+        )
+    };
     u32::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
@@ -107,7 +123,12 @@ pub(super) fn register_ring_fd(ring: RawFd) -> io::Result<u32> {
         reserved: 0,
         data: ring as u64,
     };
-    register(ring, REGISTER_RING_FDS, std::ptr::from_mut(&mut update).cast(), 1)?;
+    register(
+        ring,
+        REGISTER_RING_FDS,
+        std::ptr::from_mut(&mut update).cast(),
+        1,
+    )?;
     Ok(update.offset)
 }
 
@@ -118,13 +139,23 @@ pub(super) fn unregister_ring_fd(ring: RawFd, index: u32) -> io::Result<()> {
         reserved: 0,
         data: 0,
     };
-    register(ring, UNREGISTER_RING_FDS, std::ptr::from_mut(&mut update).cast(), 1)?;
+    register(
+        ring,
+        UNREGISTER_RING_FDS,
+        std::ptr::from_mut(&mut update).cast(),
+        1,
+    )?;
     Ok(())
 }
 
 /// Posts a completion with tag `tag` to another ring, from any thread and without a ring of its own (Linux 6.13).
 pub(crate) fn send_msg_ring(ring: RawFd, tag: u64) -> io::Result<()> {
     let mut sqe = Sqe::rw(opcode::MSG_RING, ring, 0, 0, tag);
-    register(-1, REGISTER_SEND_MSG_RING, std::ptr::from_mut(&mut sqe).cast(), 1)?;
+    register(
+        -1,
+        REGISTER_SEND_MSG_RING,
+        std::ptr::from_mut(&mut sqe).cast(),
+        1,
+    )?;
     Ok(())
 }

@@ -1,0 +1,214 @@
+//! `serve`: what an HTTP/1 server can be asked to be. The accept loop and the server's end are in `run`, one connection is in `connection`.
+
+mod activity;
+mod connection;
+pub(crate) mod listener;
+mod run;
+mod served;
+mod state;
+mod tracked;
+mod watched;
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+
+use self::activity::Limits;
+use crate::Listener;
+
+pub use self::served::Served;
+
+/// Names the peer of a connection; a request's extensions have it.
+///
+/// ```
+/// use hyper::Request;
+/// use sakia_compat::ConnectInfo;
+/// use std::net::SocketAddr;
+///
+/// fn who<B>(request: &Request<B>) -> Option<SocketAddr> {
+///     request.extensions().get::<ConnectInfo>().map(|ConnectInfo(peer)| *peer)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectInfo<A = SocketAddr>(
+    /// The address that the listener told.
+    pub A,
+);
+
+/// Serves HTTP/1.1 on a listener: every request is given to the service.
+///
+/// It is awaited, by itself or in a task; without [`with_graceful_shutdown`](Serve::with_graceful_shutdown) it never ends. Each connection is a
+/// task of its own: a service that panics ends its connection and no other. Accepting goes on at errors; one for want of
+/// descriptors waits.
+///
+/// ```
+/// use std::time::Duration;
+/// use http_body_util::Full;
+/// use hyper::{Request, Response, body::{Bytes, Incoming}, service::service_fn};
+/// use sakia::net::TcpListener;
+///
+/// # sakia::Runtime::new()?.block_on(async {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let hello = service_fn(async |_: Request<Incoming>| {
+///     std::io::Result::Ok(Response::new(Full::new(Bytes::from("hello"))))
+/// });
+/// let served = sakia_compat::serve(listener, hello)
+///     .max_connections(500)
+///     .with_graceful_shutdown(sakia::time::sleep(Duration::from_millis(1)))
+///     .await?;
+/// assert_eq!(served.connections(), 0);
+/// # std::io::Result::Ok(()) })
+/// ```
+///
+/// # Cancellation
+///
+/// Dropping the awaited future closes the listener and ends every connection where it stands.
+///
+/// # Errors
+///
+/// Only if the listener is none, or its runtime has ended.
+pub fn serve<L, S>(listener: L, service: S) -> Serve<L, S>
+where
+    L: Listener,
+{
+    Serve {
+        listener,
+        service,
+        http: http1::Builder::new(),
+        limits: Limits {
+            header: Some(Duration::from_secs(30)),
+            idle: Some(Duration::from_secs(60)),
+            write: Some(Duration::from_secs(60)),
+        },
+        max_connections: usize::MAX,
+        stop: Box::pin(std::future::pending()),
+        drain: None,
+        on_error: Box::new(|_| {}),
+    }
+}
+
+/// An HTTP/1.1 server that was not started yet; made by [`serve`], started by `.await`.
+#[must_use = "a server does nothing unless it is awaited"]
+pub struct Serve<L, S> {
+    listener: L,
+    service: S,
+    http: http1::Builder,
+    limits: Limits,
+    max_connections: usize,
+    stop: Pin<Box<dyn Future<Output = ()>>>,
+    drain: Option<Duration>,
+    on_error: Box<dyn Fn(&hyper::Error)>,
+}
+
+impl<L: Listener, S> Serve<L, S> {
+    /// Sets how long the head of a request may take, from its first byte (default 30 s; `None` is for ever).
+    pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.header = limit.into();
+        self
+    }
+
+    /// Sets how long a connection is kept while no request is under way (default 60 s; `None` is for ever).
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.idle = limit.into();
+        self
+    }
+
+    /// Sets how long a peer may take no byte of a response (default 60 s; `None` is for ever).
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.limits.write = limit.into();
+        self
+    }
+
+    /// Sets how many connections are served at a time (default: any number). At the limit none is accepted: they wait in the listener's
+    /// backlog.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        assert!(
+            limit > 0,
+            "a server of no connection at all would serve nobody"
+        );
+        self.max_connections = limit;
+        self
+    }
+
+    /// Sets hyper's own options. The timer and the header timeout are the server's, whatever is set here.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).http1(|http| {
+    ///     http.max_buf_size(64 * 1024);
+    /// })
+    /// # }
+    /// ```
+    pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
+        set(&mut self.http);
+        self
+    }
+
+    /// Stops the server when `signal` is ready: the listener is closed at once, idle connections end, requests under way finish.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).with_graceful_shutdown(async {
+    ///     let _ = sakia::signal::ctrl_c().await;
+    /// })
+    /// # }
+    /// ```
+    pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + 'static) -> Self {
+        self.stop = Box::pin(signal);
+        self
+    }
+
+    /// Sets how long requests under way may take after the stop (default: any time); then their connections are ended where they stand.
+    pub fn drain_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.drain = limit.into();
+        self
+    }
+
+    /// Calls `f` with the error of each connection that [failed](Served::failed) (default: nobody is told).
+    pub fn on_error(mut self, f: impl Fn(&hyper::Error) + 'static) -> Self {
+        self.on_error = Box::new(f);
+        self
+    }
+}
+
+impl<L: fmt::Debug, S> fmt::Debug for Serve<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("limits", &self.limits)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L, S, B> IntoFuture for Serve<L, S>
+where
+    L: Listener,
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: 'static,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = io::Result<Served>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Served>>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

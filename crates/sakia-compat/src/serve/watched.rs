@@ -1,0 +1,74 @@
+//! The bridge of a served connection: it tells the connection's activity what moves. How bytes move is the bridge's.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use super::activity::Activity;
+use crate::{HyperIo, Socket};
+
+pub(crate) struct Watched<S: Socket> {
+    io: HyperIo<S>,
+    activity: Rc<Activity>,
+}
+
+impl<S: Socket> Watched<S> {
+    pub(crate) fn new(io: HyperIo<S>, activity: Rc<Activity>) -> Self {
+        Self { io, activity }
+    }
+
+    fn told<T>(&self, polled: Poll<T>) -> Poll<T> {
+        self.activity.wrote(polled.is_pending());
+        polled
+    }
+}
+
+impl<S: Socket> Read for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if ready!(self.io.poll_receive(cx, to))? > 0 {
+            self.activity.received();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Socket> Write for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.told(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.told(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        self.told(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.told(polled)
+    }
+}

@@ -1,0 +1,254 @@
+//! What every test needs: a small driver, a block_on that gives up, socket pairs, odd buffers and odd wakers. No test stands here.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::{Pin, pin};
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use sakia_buf::{IoBuf, IoBufMut};
+use sakia_driver::{Config, Drained, Driver, Fd, Kind, Park, Unparker};
+
+/// A driver with a ring of this many entries.
+pub fn driver_of(entries: u32) -> Rc<Driver> {
+    let mut config = Config::default();
+    config.entries = entries;
+    config.max_blocking = 3;
+    Driver::new(&config).expect("a ring")
+}
+
+pub fn driver() -> Rc<Driver> {
+    driver_of(64)
+}
+
+/// Counts its wakes, and unparks the driver.
+pub struct Count {
+    pub wakes: AtomicU32,
+    unparker: Option<Arc<Unparker>>,
+}
+
+impl Count {
+    pub fn new(driver: Option<&Rc<Driver>>) -> Arc<Self> {
+        Arc::new(Self {
+            wakes: AtomicU32::new(0),
+            unparker: driver.map(|driver| driver.unparker()),
+        })
+    }
+
+    pub fn wakes(&self) -> u32 {
+        self.wakes.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        if let Some(unparker) = &self.unparker {
+            unparker.unpark();
+        }
+    }
+}
+
+/// Runs a future to its end by wakes alone: it is polled once for each wake, so a lost one is a panic after ten seconds.
+pub fn block_on<F: Future>(driver: &Rc<Driver>, work: F) -> F::Output {
+    let mut work = pin!(work);
+    let count = Count::new(Some(driver));
+    let waker = Waker::from(count.clone());
+    let mut cx = Context::from_waker(&waker);
+    let until = Instant::now() + Duration::from_secs(10);
+    driver.within(|| {
+        loop {
+            let before = count.wakes();
+            if let Poll::Ready(output) = work.as_mut().poll(&mut cx) {
+                return output;
+            }
+            while count.wakes() == before {
+                assert!(Instant::now() < until, "nobody woke the future for ten seconds");
+                driver
+                    .turn(Park::For(Duration::from_millis(100)), || count.wakes() != before)
+                    .expect("a turn");
+            }
+        }
+    })
+}
+
+/// One poll, inside the driver, with a waker that does nothing.
+pub fn poll<F: Future + Unpin>(driver: &Rc<Driver>, work: &mut F) -> Poll<F::Output> {
+    poll_by(driver, work, Waker::noop())
+}
+
+pub fn poll_by<F: Future + Unpin>(driver: &Rc<Driver>, work: &mut F, waker: &Waker) -> Poll<F::Output> {
+    driver.within(|| Pin::new(work).poll(&mut Context::from_waker(waker)))
+}
+
+/// Some turns without waiting.
+pub fn turns(driver: &Rc<Driver>, n: usize) {
+    for _ in 0..n {
+        driver.turn(Park::No, || false).expect("a turn");
+    }
+}
+
+/// Turns for that long.
+pub fn turn_for(driver: &Rc<Driver>, time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        driver.turn(Park::For(left), || false).expect("a turn");
+    }
+}
+
+/// Ends the driver and says that it was clean.
+pub fn end(driver: &Rc<Driver>) -> Drained {
+    let report = driver.end(Instant::now() + Duration::from_secs(5));
+    assert_eq!(report.ops_quarantined, 0, "{report:?}");
+    assert_eq!(report.stale, 0, "{report:?}");
+    assert_eq!(report.panics, 0, "{report:?}");
+    assert_eq!(report.threads_left, 0, "{report:?}");
+    assert!(report.closes_in_doubt.is_empty(), "{report:?}");
+    report
+}
+
+pub fn adopt(driver: &Rc<Driver>, fd: impl Into<OwnedFd>, kind: Kind) -> Fd {
+    driver.within(|| Fd::new(fd.into(), kind)).expect("a driver is current")
+}
+
+/// A stream of the driver's and its peer.
+pub fn pair(driver: &Rc<Driver>) -> (Fd, UnixStream) {
+    let (ours, peer) = UnixStream::pair().expect("a pair");
+    peer.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    (adopt(driver, ours, Kind::UnixStream), peer)
+}
+
+/// Sends until the socket takes no more; answers how much it took.
+pub fn fill(fd: &Fd) -> usize {
+    let block = [b'.'; 4096];
+    let mut sent = 0;
+    while let Ok(n) = fd.try_send(&block) {
+        sent += n;
+    }
+    sent
+}
+
+/// A buffer that counts its drops.
+pub struct Tracked {
+    pub bytes: Vec<u8>,
+    pub drops: Rc<Cell<u32>>,
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.drops.set(self.drops.get() + 1);
+    }
+}
+
+// SAFETY: all is as the inner Vec, of which it is the only way to the bytes, says it.
+unsafe impl IoBuf for Tracked {
+    fn stable_ptr(&self) -> *const u8 {
+        self.bytes.stable_ptr()
+    }
+
+    fn bytes_init(&self) -> usize {
+        self.bytes.bytes_init()
+    }
+
+    fn bytes_total(&self) -> usize {
+        self.bytes.bytes_total()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl IoBufMut for Tracked {
+    fn stable_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.stable_mut_ptr()
+    }
+
+    unsafe fn set_init(&mut self, n: usize) {
+        // SAFETY: our caller keeps the same contract.
+        unsafe { self.bytes.set_init(n) };
+    }
+}
+
+type Action = Box<dyn FnOnce()>;
+
+thread_local! {
+    static ON_DROP: RefCell<Option<Action>> = const { RefCell::new(None) };
+}
+
+/// A waker whose last drop runs what [`on_drop`] left.
+pub struct Odd;
+
+impl Odd {
+    pub fn waker() -> Waker {
+        Waker::from(Arc::new(Self))
+    }
+}
+
+impl Wake for Odd {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        let action = ON_DROP.with_borrow_mut(Option::take);
+        if let Some(action) = action {
+            action();
+        }
+    }
+}
+
+/// What the next [`Odd`] waker to be dropped on this thread does; the answer is true once it has.
+pub fn on_drop(action: impl FnOnce() + 'static) -> Rc<Cell<bool>> {
+    let done = Rc::new(Cell::new(false));
+    let tell = done.clone();
+    ON_DROP.set(Some(Box::new(move || {
+        action();
+        tell.set(true);
+    })));
+    done
+}
+
+const ALONE: &str = "SAKIA_TEST_ALONE";
+
+/// Runs the test's body in a process of its own, for what concerns the whole process: limits, signals, forks.
+pub fn alone(name: &str, body: impl FnOnce()) {
+    if std::env::var_os(ALONE).is_some() {
+        return body();
+    }
+    let exe = std::env::current_exe().expect("the test's own path");
+    let out = Command::new(exe)
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(ALONE, "1")
+        .output()
+        .expect("the test runs itself");
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(said.contains("1 passed"), "{}\n{said}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+}
+
+/// How many descriptors the process has open.
+pub fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("/proc").count()
+}
+
+/// Runs `child` in a forked process; answers its wait status.
+pub fn fork(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child runs what is handed in and ends by _exit; the tests that fork run alone in their process.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
+            // SAFETY: _exit ends the child at once.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            assert!(pid > 0);
+            let mut status = 0;
+            // SAFETY: waitpid writes one integer, which is ours.
+            while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {}
+            status
+        }
+    }
+}

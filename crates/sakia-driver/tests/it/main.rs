@@ -1,0 +1,15 @@
+//! What the driver promises, as claims that can fail. One module a subject; helpers stand in `help`.
+
+mod accepts;
+mod closes;
+mod drains;
+mod ends;
+mod forks;
+mod help;
+mod pools;
+mod reads;
+mod signals;
+mod stuck;
+mod wakers;
+mod wakes;
+mod writes;

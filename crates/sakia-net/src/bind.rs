@@ -1,0 +1,84 @@
+//! Binding to the first address that is free: the resolver, then socket(2), bind(2) and listen(2), which do not block.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use sakia_driver::Fd;
+
+use crate::connect::family;
+use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
+use crate::noun::{Noun, become_a};
+
+/// How many connections may wait to be accepted; the kernel cuts it to `net.core.somaxconn`, which is 4096 by default.
+pub const BACKLOG: i32 = 4096;
+
+/// A socket that is made by binding to an IP address.
+pub trait BindTo: Noun {
+    /// `SOCK_STREAM` or `SOCK_DGRAM`.
+    const TYPE: i32;
+
+    /// How many connections may wait, for a socket that listens.
+    const BACKLOG: Option<i32>;
+}
+
+fn bind_to<N: BindTo>(addr: SocketAddr) -> io::Result<N> {
+    let fd = Fd::socket(family(addr), N::TYPE, 0)?;
+    let bound = || {
+        if N::BACKLOG.is_some() {
+            // As std: connections of an earlier process in TIME_WAIT do not keep a server from starting.
+            fd.set_option(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        }
+        fd.bind(&addr.into())?;
+        N::BACKLOG.map_or(Ok(()), |backlog| fd.listen(backlog))
+    };
+    match bound() {
+        Ok(()) => Ok(become_a(fd)),
+        Err(error) => Err(at("cannot bind to", addr, error)),
+    }
+}
+
+/// Binds to the first address that is free: the future of `TcpListener::bind` and `UdpSocket::bind`.
+///
+/// # Cancellation
+///
+/// Only the resolver is ever waited for; nothing is bound before it has answered.
+#[must_use = "futures do nothing unless polled"]
+pub struct Bind<N> {
+    walk: Walk,
+    noun: PhantomData<fn() -> N>,
+}
+
+impl<N> Bind<N> {
+    pub(crate) fn new(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
+        Self {
+            walk: Walk::of(target),
+            noun: PhantomData,
+        }
+    }
+}
+
+impl<N: BindTo> Future for Bind<N> {
+    type Output = io::Result<N>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut last = None;
+        while let Some(addr) = ready!(self.walk.poll_next(cx))? {
+            match bind_to(addr) {
+                Ok(noun) => return Poll::Ready(Ok(noun)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Poll::Ready(Err(last.unwrap_or_else(no_address)))
+    }
+}
+
+impl<N> fmt::Debug for Bind<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bind").field("walk", &self.walk).finish()
+    }
+}

@@ -1,0 +1,134 @@
+//! Connecting to the first address that answers: a state machine over the resolver, socket(2) and connect(2).
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use sakia_driver::{Fd, Submit, ops};
+
+use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
+use crate::noun::{Noun, become_a};
+use crate::tcp::stream::TcpStream;
+
+/// One connect(2) in flight. The op comes first, so that a drop cancels it before the socket is closed.
+struct Attempt {
+    op: Submit<ops::Connect>,
+    fd: Fd,
+    addr: SocketAddr,
+}
+
+/// Tries one address after the other, on a new socket each or on one that was given.
+pub struct Connecting {
+    attempt: Option<Attempt>,
+    walk: Walk,
+    given: Option<Fd>,
+    last: Option<io::Error>,
+}
+
+impl Connecting {
+    /// With a new TCP socket for each address.
+    pub(crate) fn anew(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
+        Self {
+            attempt: None,
+            walk: Walk::of(target),
+            given: None,
+            last: None,
+        }
+    }
+
+    /// Always with this socket.
+    pub(crate) fn with(fd: Fd, target: &(impl ToSocketAddrs + ?Sized)) -> Self {
+        Self {
+            given: Some(fd),
+            ..Self::anew(target)
+        }
+    }
+
+    fn begin(&self, addr: SocketAddr) -> io::Result<Attempt> {
+        let fd = match &self.given {
+            Some(fd) => fd.clone(),
+            None => Fd::socket(family(addr), libc::SOCK_STREAM, 0)?,
+        };
+        Ok(Attempt {
+            op: ops::connect(&fd, addr.into()),
+            fd,
+            addr,
+        })
+    }
+}
+
+impl Future for Connecting {
+    type Output = io::Result<Fd>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            if let Some(attempt) = &mut this.attempt {
+                let result = ready!(Pin::new(&mut attempt.op).poll(cx));
+                let Some(Attempt { fd, addr, .. }) = this.attempt.take() else {
+                    continue;
+                };
+                match result {
+                    Ok(()) => return Poll::Ready(Ok(fd)),
+                    Err(error) => this.last = Some(at("cannot connect to", addr, error)),
+                }
+            }
+            match ready!(this.walk.poll_next(cx))? {
+                Some(addr) => this.attempt = Some(this.begin(addr)?),
+                None => return Poll::Ready(Err(this.last.take().unwrap_or_else(no_address))),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Connecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.attempt.as_ref().map(|attempt| attempt.addr);
+        f.debug_struct("Connecting")
+            .field("at", &at)
+            .field("rest", &self.walk)
+            .finish()
+    }
+}
+
+/// The family of an address, as socket(2) calls it.
+pub fn family(addr: SocketAddr) -> i32 {
+    if addr.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    }
+}
+
+/// Connects to the first address that answers: the future of [`TcpStream::connect`].
+///
+/// # Cancellation
+///
+/// The attempt that is under way is cancelled, and its socket is closed before the drop returns.
+#[must_use = "futures do nothing unless polled"]
+#[derive(Debug)]
+pub struct Connect<S = TcpStream> {
+    connecting: Connecting,
+    noun: PhantomData<fn() -> S>,
+}
+
+impl<S> Connect<S> {
+    pub(crate) fn new(connecting: Connecting) -> Self {
+        Self {
+            connecting,
+            noun: PhantomData,
+        }
+    }
+}
+
+impl<S: Noun> Future for Connect<S> {
+    type Output = io::Result<S>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.connecting).poll(cx).map_ok(become_a)
+    }
+}

@@ -1,0 +1,110 @@
+//! What TCP and Unix streams do alike: the operations of a stream on one handle.
+//! The nouns and their halves delegate to it; addresses and options are theirs.
+
+use std::io;
+
+use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use sakia_driver::{Fd, Laned, ops};
+
+use crate::borrowed::Borrowed;
+use crate::noun::Handle;
+
+/// Reads what is there, up to the buffer's capacity.
+pub type Read<'a, B> = Borrowed<'a, Laned<ops::Recv<B>>>;
+
+/// Fills the buffer's capacity.
+pub type ReadExact<'a, B> = Borrowed<'a, ops::Whole<Laned<ops::Recv<B>>>>;
+
+/// Reads into several buffers in order.
+pub type Readv<'a, V> = Borrowed<'a, Laned<ops::Recvv<V>>>;
+
+/// Looks at what the next read will give.
+pub type Peek<'a, B> = Borrowed<'a, Laned<ops::Recv<B>>>;
+
+/// Waits until a read would not block.
+pub type Readable<'a> = Borrowed<'a, Laned<ops::Readable>>;
+
+/// Writes a beginning of the buffer, or all of it.
+pub type Write<'a, B> = Borrowed<'a, Laned<ops::Send<B>>>;
+
+/// Writes all of the buffer.
+pub type WriteAll<'a, B> = Borrowed<'a, ops::Whole<Laned<ops::Send<B>>>>;
+
+/// Writes several buffers in order, or a beginning of them.
+pub type Writev<'a, V> = Borrowed<'a, Laned<ops::SendMsg<V>>>;
+
+/// Waits until a write would not block.
+pub type Writable<'a> = Borrowed<'a, Laned<ops::Writable>>;
+
+/// The handle of a connected stream.
+#[derive(Clone)]
+pub struct Stream {
+    fd: Fd,
+}
+
+impl From<Fd> for Stream {
+    fn from(fd: Fd) -> Self {
+        Self { fd }
+    }
+}
+
+impl Handle for Stream {
+    fn handle(&self) -> &Fd {
+        &self.fd
+    }
+}
+
+impl Stream {
+    pub fn into_fd(self) -> Fd {
+        self.fd
+    }
+
+    pub fn read<B: IoBufMut>(&self, buf: B) -> Read<'_, B> {
+        Borrowed::new(ops::recv(&self.fd, buf))
+    }
+
+    pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
+        Borrowed::new(ops::recv_exact(&self.fd, buf, ops::Stream::Socket(0)))
+    }
+
+    pub fn readv<V: IoVecBufMut>(&self, bufs: V) -> Readv<'_, V> {
+        Borrowed::new(ops::recvv(&self.fd, bufs))
+    }
+
+    pub fn peek<B: IoBufMut>(&self, buf: B) -> Peek<'_, B> {
+        Borrowed::new(ops::peek(&self.fd, buf))
+    }
+
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.fd.try_recv(buf)
+    }
+
+    pub fn readable(&self) -> Readable<'_> {
+        Borrowed::new(ops::readable(&self.fd))
+    }
+
+    pub fn write<B: IoBuf>(&self, buf: B) -> Write<'_, B> {
+        Borrowed::new(ops::send(&self.fd, buf))
+    }
+
+    pub fn write_all<B: IoBuf>(&self, buf: B) -> WriteAll<'_, B> {
+        Borrowed::new(ops::send_all(&self.fd, buf))
+    }
+
+    pub fn writev<V: IoVecBuf>(&self, bufs: V) -> Writev<'_, V> {
+        Borrowed::new(ops::send_vectored(&self.fd, bufs))
+    }
+
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.fd.try_send(buf)
+    }
+
+    /// Tells the peer that no more will come, at once or behind a write that was abandoned.
+    pub fn finish_writes(&self) {
+        self.fd.finish_writes();
+    }
+
+    pub fn writable(&self) -> Writable<'_> {
+        Borrowed::new(ops::writable(&self.fd))
+    }
+}

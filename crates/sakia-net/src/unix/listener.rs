@@ -1,0 +1,227 @@
+//! `UnixListener`: where connections of Unix sockets arrive.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use sakia_driver::{Close, Fd, SockAddr, close};
+
+use crate::accept::{Accept, Incoming, accept};
+use crate::bind::BACKLOG;
+use crate::noun::{self, IntoStd, become_a, noun};
+use crate::option;
+use crate::unix::addr::UnixAddr;
+use crate::unix::stream::UnixStream;
+
+/// Listens for connections on a path.
+///
+/// Dropping it closes it, and leaves the path, as std does: unlink it before the next bind.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("sock");
+/// # sakia::Runtime::new().unwrap().block_on(async {
+/// use sakia::net::{UnixListener, UnixStream};
+///
+/// let listener = UnixListener::bind(&path).await?;
+/// let client = UnixStream::connect(&path).await?;
+/// let (server, _) = listener.accept().await?;
+/// client.write_all("hello").await.0?;
+/// assert_eq!(server.read(Vec::with_capacity(8)).await.1, b"hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+pub struct UnixListener {
+    fd: Fd,
+}
+
+noun!(UnixListener, UnixAddr, UnixAddr::new);
+
+/// Binds to a path: the future of [`UnixListener::bind`]. It is ready at its first poll.
+///
+/// # Cancellation
+///
+/// Nothing is bound before it is polled.
+#[must_use = "futures do nothing unless polled"]
+pub struct UnixBind {
+    path: PathBuf,
+}
+
+impl Future for UnixBind {
+    type Output = io::Result<UnixListener>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(bind(&self.path))
+    }
+}
+
+impl fmt::Debug for UnixBind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixBind")
+            .field("path", &self.path)
+            .finish()
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let addr = SockAddr::unix(path)?;
+    let fd = Fd::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)?;
+    fd.bind(&addr)?;
+    fd.listen(BACKLOG)?;
+    Ok(become_a(fd))
+}
+
+impl UnixListener {
+    /// Makes a socket at a path and listens (socket(2), bind(2), listen(2)).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// # drop(listener);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if there is anything at the path; `InvalidInput` if it has a NUL byte or more than 107 bytes; else as bind(2).
+    pub fn bind(path: impl AsRef<Path>) -> UnixBind {
+        UnixBind {
+            path: path.as_ref().to_owned(),
+        }
+    }
+
+    /// Takes a listener of std into the current runtime. It may be blocking or not.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = std::os::unix::net::UnixListener::bind(&path)?;
+    /// let listener = sakia::net::UnixListener::from_std(listener)?;
+    /// # drop(listener);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Outside a runtime; the listener is closed then.
+    pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        noun::adopt(listener.into())
+    }
+
+    /// Gives the listener to std, beside the connections that had arrived for an `accept` that was dropped.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// let (listener, leftovers) = listener.into_std().await?;
+    /// let _: std::os::unix::net::UnixListener = listener;
+    /// assert!(leftovers.connections.is_empty());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn into_std(self) -> IntoStd<std::os::unix::net::UnixListener> {
+        IntoStd::new(self.fd)
+    }
+
+    /// Waits for the next connection (`IORING_OP_ACCEPT`, Linux 5.5; accept4(2)).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// let _peer = std::os::unix::net::UnixStream::connect(&path)?;
+    /// let (_stream, addr) = listener.accept().await?;
+    /// assert!(addr.is_unnamed());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`TcpListener::accept`](crate::TcpListener::accept): nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::accept`](crate::TcpListener::accept).
+    #[doc(alias = "IORING_OP_ACCEPT")]
+    pub fn accept(&self) -> Accept<'_, UnixStream> {
+        accept(&self.fd)
+    }
+
+    /// Accepts one connection after the other.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// let _peer = std::os::unix::net::UnixStream::connect(&path)?;
+    /// let stream = listener.incoming().next().await.unwrap()?;
+    /// # drop(stream);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_, UnixStream> {
+        Incoming::new(&self.fd)
+    }
+
+    /// Tells the address that it is bound to (getsockname(2)).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<UnixAddr> {
+        noun::local_addr(self)
+    }
+
+    /// Takes the error that the socket has kept (`SO_ERROR`).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// assert!(listener.take_error()?.is_none());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        option::take_error(&self.fd)
+    }
+
+    /// Closes the listener and tells the error (close(2)); the path stays.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("sock");
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = sakia::net::UnixListener::bind(&path).await?;
+    /// listener.close().await?;
+    /// std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future, even unpolled, closes the listener; only the error is lost.
+    pub fn close(self) -> Close {
+        close(self.fd)
+    }
+}

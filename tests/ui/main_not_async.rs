@@ -1,0 +1,4 @@
+//! A plain function cannot be polled.
+
+#[sakia::main]
+fn main() {}
