@@ -31,7 +31,7 @@ impl Config {
     }
 
     fn builder(&self) -> Builder {
-        let mut builder = Runtime::builder();
+        let mut builder = Runtime::builder().shutdown_timeout(self.deadline());
         if let Some(entries) = self.entries {
             builder = builder.entries(entries);
         }

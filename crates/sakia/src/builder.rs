@@ -56,6 +56,7 @@ pub struct Builder {
     pub(crate) on_shutdown: Option<OnShutdown>,
     pub(crate) on_event: OnEvent,
     pub(crate) on_task_panic: Option<OnTaskPanic>,
+    #[cfg(feature = "test-util")]
     pub(crate) start_paused: bool,
 }
 
@@ -67,6 +68,7 @@ impl Default for Builder {
             on_shutdown: None,
             on_event: Box::new(|event| eprintln!("{event}")),
             on_task_panic: None,
+            #[cfg(feature = "test-util")]
             start_paused: false,
         }
     }

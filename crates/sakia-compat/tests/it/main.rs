@@ -1,0 +1,9 @@
+//! The bridge's promises as tests: one binary, one module a subject. Helpers are in `help`.
+
+mod help;
+mod http;
+mod read;
+mod serve;
+mod stop;
+mod timeouts;
+mod write;

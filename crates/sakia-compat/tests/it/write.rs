@@ -1,0 +1,177 @@
+//! The rules of the bridge's way out, one by one.
+
+use std::io::{ErrorKind, IoSlice, Read as _};
+use std::task::Poll;
+use std::time::Duration;
+
+use sakia::net::UnixStream;
+use sakia_compat::HyperIo;
+
+use crate::help::*;
+
+const SMALL: usize = 1000;
+const LARGE: usize = 256 * 1024;
+
+/// Reads to the end, not at once: the writer is to meet a full socket.
+fn read_late(mut peer: std::net::TcpStream) -> Vec<u8> {
+    std::thread::sleep(Duration::from_millis(50));
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).unwrap();
+    got
+}
+
+async fn written_then_dropped(pieces: &[usize]) {
+    let (mut io, peer) = pair();
+    let sent = pattern(8 << 20);
+    let reading = sakia::spawn(beside(move || read_late(peer)));
+    let mut rest = &sent[..];
+    for piece in pieces.iter().cycle() {
+        let (now, later) = rest.split_at(rest.len().min(*piece));
+        write_all(&mut io, now, *piece).await;
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    drop(io);
+    assert!(reading.await.unwrap() == sent, "bytes were lost, or came out of order");
+}
+
+#[test]
+fn small_writes_reach_the_peer_though_the_bridge_was_dropped_without_a_flush() {
+    run(written_then_dropped(&[SMALL]));
+}
+
+#[test]
+fn large_writes_reach_the_peer_though_the_bridge_was_dropped_without_a_flush() {
+    run(written_then_dropped(&[LARGE]));
+}
+
+#[test]
+fn small_and_large_writes_keep_their_order() {
+    run(written_then_dropped(&[SMALL, LARGE, 16 * 1024 - 1, 16 * 1024, 1]));
+}
+
+#[test]
+fn an_accepted_write_outlives_the_bridge_and_the_socket_is_closed_after_it() {
+    run(async {
+        let (mut io, peer) = pair();
+        // What is full for a large write has room for a small one: go on until the kernel has one that it cannot finish.
+        let mut total = fill(&mut io, b'a').await;
+        while let Ok(n) = io.get_ref().try_write(&[b'b'; 512]) {
+            total += n;
+        }
+        let (stream, _) = io.into_inner();
+        stream.writable().await.unwrap_err_or_pending();
+        let mut io = HyperIo::new(stream);
+        assert!(try_write(&mut io, b"first").await.is_pending());
+        drop((io, peer, total));
+    });
+}
+
+#[test]
+fn after_pending_the_caller_may_come_back_with_other_bytes() {
+    run(async {
+        let (mut io, peer) = pair();
+        let accepted = fill(&mut io, b'a').await;
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        let n = write(&mut io, &[b'b'; LARGE]).await.unwrap();
+        assert_eq!(write(&mut io, b"c").await.unwrap(), 1);
+        drop(io);
+        let got = reading.await.unwrap();
+        assert_eq!(got.iter().filter(|byte| **byte == b'a').count(), accepted);
+        assert_eq!(got.len(), accepted + n + 1);
+        assert!(got[accepted..accepted + n].iter().all(|byte| *byte == b'b'));
+    });
+}
+
+/// A connection that has written before, so that small writes are copied, and whose peer has reset it.
+async fn reset_by_the_peer() -> HyperIo<sakia::net::TcpStream> {
+    let (mut io, mut peer) = pair();
+    write(&mut io, b"hello").await.unwrap();
+    write(&mut io, b"unread").await.unwrap();
+    flush(&mut io).await.unwrap();
+    let mut hello = [0; 5];
+    peer.read_exact(&mut hello).unwrap();
+    // Closed with bytes that were not read: a reset.
+    drop(peer);
+    assert_eq!(write(&mut io, b"into the void").await.unwrap(), 13, "a small write is answered at once");
+    io
+}
+
+fn is_broken(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
+#[test]
+fn the_error_of_a_small_write_is_told_by_the_flush() {
+    run(async {
+        let mut io = reset_by_the_peer().await;
+        assert!(is_broken(&flush(&mut io).await.unwrap_err()));
+        flush(&mut io).await.expect("it is told once");
+    });
+}
+
+#[test]
+fn the_error_of_a_small_write_is_told_by_the_next_write() {
+    run(async {
+        let mut io = reset_by_the_peer().await;
+        assert!(is_broken(&write(&mut io, b"more").await.unwrap_err()));
+    });
+}
+
+#[test]
+fn the_error_of_a_small_write_is_told_by_the_shutdown() {
+    run(async {
+        let mut io = reset_by_the_peer().await;
+        assert!(is_broken(&shutdown(&mut io).await.unwrap_err()));
+    });
+}
+
+#[test]
+fn a_shutdown_waits_for_the_write_before_it() {
+    run(async {
+        let (mut io, peer) = pair();
+        let sent = pattern(SMALL);
+        let accepted = fill(&mut io, b'a').await;
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        write_all(&mut io, &sent, SMALL).await;
+        shutdown(&mut io).await.unwrap();
+        let got = reading.await.unwrap();
+        assert_eq!(got.len(), accepted + SMALL);
+        assert_eq!(got[accepted..], sent);
+        assert!(write(&mut io, b"x").await.is_ok(), "accepted; its error comes later");
+        assert!(is_broken(&flush(&mut io).await.unwrap_err()));
+    });
+}
+
+#[test]
+fn small_slices_go_out_as_one_and_a_head_takes_the_beginning_of_its_body_along() {
+    run(async {
+        let (a, b) = UnixStream::pair().unwrap();
+        let mut io = HyperIo::new(a);
+        assert!(hyper::rt::Write::is_write_vectored(&io));
+        let body = pattern(LARGE);
+        let head = b"head";
+        let slices = [IoSlice::new(b""), IoSlice::new(head), IoSlice::new(b"-"), IoSlice::new(&body[..90])];
+        assert_eq!(write_vectored(&mut io, &slices).await.unwrap(), 95, "the first write of a bridge");
+        assert_eq!(write_vectored(&mut io, &slices).await.unwrap(), 95, "a copy");
+        flush(&mut io).await.unwrap();
+        let (n, got) = b.read(Vec::with_capacity(4096)).await;
+        assert_eq!(n.unwrap(), 190);
+        assert_eq!(&got[95..100], b"head-");
+        assert_eq!(&got[100..], &body[..90]);
+
+        let slices = [IoSlice::new(head), IoSlice::new(&body)];
+        assert_eq!(write_vectored(&mut io, &slices).await.unwrap(), 16 * 1024);
+        let (n, got) = b.read(Vec::with_capacity(64 * 1024)).await;
+        assert_eq!(n.unwrap(), 16 * 1024);
+        assert_eq!(&got[..4], head);
+        assert_eq!(&got[4..], &body[..16 * 1024 - 4]);
+
+        let slices = [IoSlice::new(b""), IoSlice::new(&body)];
+        let n = write_vectored(&mut io, &slices).await.unwrap();
+        assert!(n > 16 * 1024, "a large slice goes straight out, {n}");
+        assert_eq!(write_vectored(&mut io, &[]).await.unwrap(), 0);
+    });
+}
