@@ -69,6 +69,13 @@ pub struct ReadDir {
     entries: std::vec::IntoIter<DirEntry>,
 }
 
+impl ReadDir {
+    /// Reads the listing, on the thread that asks.
+    pub(crate) fn of(root: &Path) -> io::Result<Self> {
+        list(&root.into())
+    }
+}
+
 impl Iterator for ReadDir {
     type Item = DirEntry;
 

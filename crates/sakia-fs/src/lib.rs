@@ -24,6 +24,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod abi;
+mod beneath;
 mod content;
 mod dir;
 mod file;
@@ -34,6 +35,7 @@ mod pool;
 mod request;
 mod tree;
 
+pub use beneath::{Dir, OpenDir};
 pub use content::{read, read_to_string, write};
 pub use dir::{DirEntry, ReadDir, read_dir};
 pub use file::{

@@ -230,13 +230,19 @@ impl OpenOptions {
     /// what openat(2) says.
     #[doc(alias = "IORING_OP_OPENAT")]
     pub fn open(&self, path: impl AsRef<Path>) -> Open {
+        self.open_with(|how| ops::open(None, path.as_ref(), how))
+    }
+
+    pub(crate) fn open_with(
+        &self,
+        open: impl FnOnce(ops::OpenHow) -> io::Result<Submit<ops::Open>>,
+    ) -> Open {
         let opened = self.flags().and_then(|flags| {
-            let how = ops::OpenHow {
+            open(ops::OpenHow {
                 flags: flags as u64,
                 mode: u64::from(self.mode),
                 resolve: 0,
-            };
-            ops::open(None, path.as_ref(), how)
+            })
         });
         Open {
             inner: Request::attempt(opened),

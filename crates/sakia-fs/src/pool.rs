@@ -68,7 +68,7 @@ impl<T: Send + 'static> Future for OnPool<T> {
         };
         let result = ready!(Pin::new(job).poll(cx));
         this.state = State::Done;
-        Poll::Ready(result.map_err(io::Error::from).flatten())
+        Poll::Ready(result.unwrap_or_else(|error| Err(error.into())))
     }
 }
 

@@ -63,9 +63,14 @@ impl Activity {
         }
     }
 
-    pub(crate) fn wrote(&self, pending: bool) {
-        self.blocked.set(pending);
-        if !pending {
+    /// The peer took something.
+    pub(crate) fn sent(&self) {
+        self.moved.set(true);
+    }
+
+    /// Whether what is to be sent waits for the peer.
+    pub(crate) fn blocked(&self, blocked: bool) {
+        if self.blocked.replace(blocked) && !blocked {
             self.moved.set(true);
         }
     }
@@ -157,6 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_that_has_nothing_to_do_is_no_sign_of_life() {
+        let start = Instant::now();
+        let activity = Activity::new(start);
+        assert_eq!(activity.deadline(&LIMITS, start), Some(start + secs(60)));
+        activity.blocked(false);
+        assert_eq!(
+            activity.deadline(&LIMITS, start + secs(9)),
+            Some(start + secs(60))
+        );
+    }
+
+    #[test]
     fn a_request_under_way_has_no_deadline_and_idleness_counts_from_its_end() {
         let start = Instant::now();
         let activity = Rc::new(Activity::new(start));
@@ -181,15 +198,15 @@ mod tests {
         let start = Instant::now();
         let activity = Rc::new(Activity::new(start));
         let _request = Request::begin(&activity);
-        activity.wrote(true);
+        activity.blocked(true);
         assert_eq!(activity.deadline(&LIMITS, start), Some(start + secs(90)));
         let later = start + secs(80);
         assert_eq!(activity.deadline(&LIMITS, later), Some(start + secs(90)));
         // It took something, and is full again.
-        activity.wrote(false);
-        activity.wrote(true);
+        activity.sent();
+        activity.blocked(true);
         assert_eq!(activity.deadline(&LIMITS, later), Some(later + secs(90)));
-        activity.wrote(false);
+        activity.blocked(false);
         assert_eq!(activity.deadline(&LIMITS, later), None);
     }
 }

@@ -21,8 +21,15 @@ impl<S: Socket> Watched<S> {
     }
 
     fn told<T>(&self, polled: Poll<T>) -> Poll<T> {
-        self.activity.wrote(polled.is_pending());
+        self.activity.blocked(polled.is_pending());
         polled
+    }
+
+    fn told_write(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.activity.sent();
+        }
+        self.told(polled)
     }
 }
 
@@ -46,7 +53,7 @@ impl<S: Socket> Write for Watched<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.told(polled)
+        self.told_write(polled)
     }
 
     fn poll_write_vectored(
@@ -55,7 +62,7 @@ impl<S: Socket> Write for Watched<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.told(polled)
+        self.told_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

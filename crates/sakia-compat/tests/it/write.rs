@@ -1,7 +1,6 @@
 //! The rules of the bridge's way out, one by one.
 
 use std::io::{ErrorKind, IoSlice, Read as _};
-use std::task::Poll;
 use std::time::Duration;
 
 use sakia::net::UnixStream;
@@ -34,7 +33,10 @@ async fn written_then_dropped(pieces: &[usize]) {
         }
     }
     drop(io);
-    assert!(reading.await.unwrap() == sent, "bytes were lost, or came out of order");
+    assert!(
+        reading.await.unwrap() == sent,
+        "bytes were lost, or came out of order"
+    );
 }
 
 #[test]
@@ -49,23 +51,77 @@ fn large_writes_reach_the_peer_though_the_bridge_was_dropped_without_a_flush() {
 
 #[test]
 fn small_and_large_writes_keep_their_order() {
-    run(written_then_dropped(&[SMALL, LARGE, 16 * 1024 - 1, 16 * 1024, 1]));
+    run(written_then_dropped(&[
+        SMALL,
+        LARGE,
+        16 * 1024 - 1,
+        16 * 1024,
+        1,
+    ]));
+}
+
+/// Writes until an accepted write is stuck in the kernel, since the peer takes nothing; answers all that was accepted.
+async fn write_until_stuck(io: &mut HyperIo<sakia::net::TcpStream>) -> Vec<u8> {
+    let all = pattern(16 << 20);
+    let mut accepted = 0;
+    loop {
+        let piece = &all[accepted..accepted + 15_000];
+        match sakia::time::timeout(Duration::from_millis(100), write(io, piece)).await {
+            Ok(n) => accepted += n.unwrap(),
+            Err(_) => return all[..accepted].to_vec(),
+        }
+    }
+}
+
+fn streams() -> Vec<sakia::FdInfo> {
+    let all = sakia::fds().into_iter();
+    all.filter(|fd| fd.kind == sakia::Kind::TcpStream).collect()
 }
 
 #[test]
 fn an_accepted_write_outlives_the_bridge_and_the_socket_is_closed_after_it() {
     run(async {
         let (mut io, peer) = pair();
-        // What is full for a large write has room for a small one: go on until the kernel has one that it cannot finish.
-        let mut total = fill(&mut io, b'a').await;
-        while let Ok(n) = io.get_ref().try_write(&[b'b'; 512]) {
-            total += n;
-        }
+        let accepted = write_until_stuck(&mut io).await;
+        drop(io);
+        let fds = streams();
+        assert_eq!(fds.len(), 1, "the socket stays open for its last write");
+        assert_eq!(fds[0].state, sakia::FdState::OpInFlight);
+        let got = beside(move || read_late(peer)).await;
+        assert!(got == accepted, "{} of {} bytes", got.len(), accepted.len());
+        sakia::time::sleep(Duration::from_millis(1)).await;
+        assert!(streams().is_empty(), "and is closed then");
+    });
+}
+
+#[test]
+fn the_end_of_the_runtime_waits_for_an_accepted_write() {
+    let (peer, accepted) = run(async {
+        let (mut io, peer) = pair();
+        let accepted = write_until_stuck(&mut io).await;
+        (std::thread::spawn(move || read_late(peer)), accepted)
+    });
+    let got = peer.join().unwrap();
+    assert!(got == accepted, "{} of {} bytes", got.len(), accepted.len());
+}
+
+#[test]
+fn the_first_write_waits_for_one_that_was_abandoned_on_the_stream() {
+    run(async {
+        let (io, peer) = pair();
         let (stream, _) = io.into_inner();
-        stream.writable().await.unwrap_err_or_pending();
+        let before = pattern(8 << 20);
+        let write_before = stream.write_all(before.clone());
+        sakia::time::timeout(Duration::from_millis(20), write_before)
+            .await
+            .unwrap_err();
         let mut io = HyperIo::new(stream);
-        assert!(try_write(&mut io, b"first").await.is_pending());
-        drop((io, peer, total));
+        assert!(try_write(&mut io, b"tail").await.is_pending());
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        assert_eq!(write(&mut io, b"tail").await.unwrap(), 4);
+        drop(io);
+        let got = reading.await.unwrap();
+        assert!(got.strip_suffix(b"tail") == Some(&before));
     });
 }
 
@@ -95,12 +151,19 @@ async fn reset_by_the_peer() -> HyperIo<sakia::net::TcpStream> {
     peer.read_exact(&mut hello).unwrap();
     // Closed with bytes that were not read: a reset.
     drop(peer);
-    assert_eq!(write(&mut io, b"into the void").await.unwrap(), 13, "a small write is answered at once");
+    assert_eq!(
+        write(&mut io, b"into the void").await.unwrap(),
+        13,
+        "a small write is answered at once"
+    );
     io
 }
 
 fn is_broken(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+    )
 }
 
 #[test]
@@ -140,7 +203,10 @@ fn a_shutdown_waits_for_the_write_before_it() {
         let got = reading.await.unwrap();
         assert_eq!(got.len(), accepted + SMALL);
         assert_eq!(got[accepted..], sent);
-        assert!(write(&mut io, b"x").await.is_ok(), "accepted; its error comes later");
+        assert!(
+            write(&mut io, b"x").await.is_ok(),
+            "accepted; its error comes later"
+        );
         assert!(is_broken(&flush(&mut io).await.unwrap_err()));
     });
 }
@@ -153,9 +219,22 @@ fn small_slices_go_out_as_one_and_a_head_takes_the_beginning_of_its_body_along()
         assert!(hyper::rt::Write::is_write_vectored(&io));
         let body = pattern(LARGE);
         let head = b"head";
-        let slices = [IoSlice::new(b""), IoSlice::new(head), IoSlice::new(b"-"), IoSlice::new(&body[..90])];
-        assert_eq!(write_vectored(&mut io, &slices).await.unwrap(), 95, "the first write of a bridge");
-        assert_eq!(write_vectored(&mut io, &slices).await.unwrap(), 95, "a copy");
+        let slices = [
+            IoSlice::new(b""),
+            IoSlice::new(head),
+            IoSlice::new(b"-"),
+            IoSlice::new(&body[..90]),
+        ];
+        assert_eq!(
+            write_vectored(&mut io, &slices).await.unwrap(),
+            95,
+            "the first write of a bridge"
+        );
+        assert_eq!(
+            write_vectored(&mut io, &slices).await.unwrap(),
+            95,
+            "a copy"
+        );
         flush(&mut io).await.unwrap();
         let (n, got) = b.read(Vec::with_capacity(4096)).await;
         assert_eq!(n.unwrap(), 190);

@@ -22,6 +22,23 @@ pub struct OpenHow {
     pub resolve: u64,
 }
 
+impl OpenHow {
+    /// A directory, to be listed or to be a base for other paths.
+    pub fn directory() -> Self {
+        Self {
+            flags: (libc::O_RDONLY | libc::O_DIRECTORY) as u64,
+            ..Self::default()
+        }
+    }
+
+    /// Nothing above the base directory: an absolute path, a `..` or a symbolic link that leads out of it is `EXDEV`, and so is a link of /proc
+    /// (`RESOLVE_BENEATH`, `RESOLVE_NO_MAGICLINKS`: openat2, Linux 5.6).
+    pub fn beneath(mut self) -> Self {
+        self.resolve |= libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+        self
+    }
+}
+
 /// The op of [`open`].
 #[derive(Debug)]
 pub struct Open {
@@ -72,10 +89,11 @@ unsafe impl Op for Open {
 /// # Errors
 /// `InvalidInput` for a path with a NUL byte; else what openat(2) says.
 pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Submit<Open>> {
-    let how = OpenHow {
-        flags: how.flags | libc::O_CLOEXEC as u64,
-        ..how
-    };
+    let flags = how.flags | libc::O_CLOEXEC as u64;
+    // openat2 refuses a mode where nothing is made; openat ignores it.
+    let makes = flags & (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64 != 0;
+    let mode = if makes { how.mode } else { 0 };
+    let how = OpenHow { flags, mode, ..how };
     let op = Open {
         path: c_path(path)?,
         how: Box::new(how),

@@ -69,9 +69,14 @@ pub fn block_on<F: Future>(driver: &Rc<Driver>, work: F) -> F::Output {
                 return output;
             }
             while count.wakes() == before {
-                assert!(Instant::now() < until, "nobody woke the future for ten seconds");
+                assert!(
+                    Instant::now() < until,
+                    "nobody woke the future for ten seconds"
+                );
                 driver
-                    .turn(Park::For(Duration::from_millis(100)), || count.wakes() != before)
+                    .turn(Park::For(Duration::from_millis(100)), || {
+                        count.wakes() != before
+                    })
                     .expect("a turn");
             }
         }
@@ -83,7 +88,11 @@ pub fn poll<F: Future + Unpin>(driver: &Rc<Driver>, work: &mut F) -> Poll<F::Out
     poll_by(driver, work, Waker::noop())
 }
 
-pub fn poll_by<F: Future + Unpin>(driver: &Rc<Driver>, work: &mut F, waker: &Waker) -> Poll<F::Output> {
+pub fn poll_by<F: Future + Unpin>(
+    driver: &Rc<Driver>,
+    work: &mut F,
+    waker: &Waker,
+) -> Poll<F::Output> {
     driver.within(|| Pin::new(work).poll(&mut Context::from_waker(waker)))
 }
 
@@ -97,7 +106,10 @@ pub fn turns(driver: &Rc<Driver>, n: usize) {
 /// Turns for that long.
 pub fn turn_for(driver: &Rc<Driver>, time: Duration) {
     let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+    while let Some(left) = until
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+    {
         driver.turn(Park::For(left), || false).expect("a turn");
     }
 }
@@ -114,13 +126,16 @@ pub fn end(driver: &Rc<Driver>) -> Drained {
 }
 
 pub fn adopt(driver: &Rc<Driver>, fd: impl Into<OwnedFd>, kind: Kind) -> Fd {
-    driver.within(|| Fd::new(fd.into(), kind)).expect("a driver is current")
+    driver
+        .within(|| Fd::new(fd.into(), kind))
+        .expect("a driver is current")
 }
 
 /// A stream of the driver's and its peer.
 pub fn pair(driver: &Rc<Driver>) -> (Fd, UnixStream) {
     let (ours, peer) = UnixStream::pair().expect("a pair");
-    peer.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
     (adopt(driver, ours, Kind::UnixStream), peer)
 }
 
@@ -226,7 +241,12 @@ pub fn alone(name: &str, body: impl FnOnce()) {
         .output()
         .expect("the test runs itself");
     let said = String::from_utf8_lossy(&out.stdout);
-    assert!(said.contains("1 passed"), "{}\n{said}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    assert!(
+        said.contains("1 passed"),
+        "{}\n{said}\n{}",
+        out.status,
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 /// How many descriptors the process has open.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use sakia_driver::ops::{self, Stream};
 use sakia_driver::{Kind, SockAddr};
 
-use crate::help::{Count, adopt, block_on, driver, end, pair, poll, poll_by, turn_for, turns};
+use crate::help::{
+    Count, Tracked, adopt, block_on, driver, end, pair, poll, poll_by, turn_for, turns,
+};
 
 fn room(n: usize) -> Vec<u8> {
     Vec::with_capacity(n)
@@ -28,7 +30,11 @@ fn an_abandoned_read_keeps_its_bytes_for_the_next() {
     let (n, buf) = block_on(&driver, ops::recv(&ours, room(3)));
     assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
     let (n, buf) = block_on(&driver, ops::recv(&ours, room(64)));
-    assert_eq!(&buf[..n.unwrap()], b"d", "what was left of the abandoned read comes before the kernel's");
+    assert_eq!(
+        &buf[..n.unwrap()],
+        b"d",
+        "what was left of the abandoned read comes before the kernel's"
+    );
     let (n, buf) = block_on(&driver, ops::recv(&ours, room(64)));
     assert_eq!(&buf[..n.unwrap()], b"efgh");
     drop(ours);
@@ -111,7 +117,10 @@ fn what_a_composite_took_from_leftovers_stands_before_what_its_orphan_brings() {
     turns(&driver, 2);
     drop(one); // done, untaken: "ab" is kept
     let mut exact = ops::recv_exact(&ours, room(6), Stream::Socket(0));
-    assert!(poll(&driver, &mut exact).is_pending(), "served two, in flight for four");
+    assert!(
+        poll(&driver, &mut exact).is_pending(),
+        "served two, in flight for four"
+    );
     peer.write_all(b"cd").unwrap();
     turn_for(&driver, Duration::from_millis(5));
     drop(exact); // its completion is there, untaken
@@ -137,14 +146,21 @@ fn an_abandoned_vectored_read_and_a_peek_agree_on_the_stream() {
     let (n, buf) = block_on(&driver, ops::peek(&ours, room(9)));
     assert_eq!(&buf[..n.unwrap()], b"abcde", "a peek takes nothing");
     let (n, bufs) = block_on(&driver, ops::recvv(&ours, [room(1), room(2)]));
-    assert_eq!((n.unwrap(), &bufs[..]), (3, &[b"a".to_vec(), b"bc".to_vec()][..]));
+    assert_eq!(
+        (n.unwrap(), &bufs[..]),
+        (3, &[b"a".to_vec(), b"bc".to_vec()][..])
+    );
     let (n, buf) = block_on(&driver, ops::recv(&ours, room(9)));
     assert_eq!(&buf[..n.unwrap()], b"de");
     let mut peek = ops::peek(&ours, room(9));
     let got = poll(&driver, &mut peek);
     drop((got, peek));
     let (n, buf) = block_on(&driver, ops::recv(&ours, room(9)));
-    assert_eq!(&buf[..n.unwrap()], b"f", "an abandoned peek brings nothing twice");
+    assert_eq!(
+        &buf[..n.unwrap()],
+        b"f",
+        "an abandoned peek brings nothing twice"
+    );
     drop(ours);
     end(&driver);
 }
@@ -164,7 +180,10 @@ fn the_end_of_a_stream_is_kept_and_told_again() {
         assert_eq!(n.unwrap(), expected);
     }
     let (result, buf) = block_on(&driver, ops::recv_exact(&ours, room(4), Stream::Socket(0)));
-    assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    assert_eq!(
+        result.unwrap_err().kind(),
+        std::io::ErrorKind::UnexpectedEof
+    );
     assert!(buf.is_empty());
     drop(ours);
     end(&driver);
@@ -192,23 +211,33 @@ fn datagrams_stay_whole_with_their_senders() {
     let driver = driver();
     let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = ours.local_addr().unwrap();
-    let senders: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let senders: Vec<UdpSocket> = (0..3)
+        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+        .collect();
     let ours = adopt(&driver, ours, Kind::UdpSocket);
     let mut first = ops::recv_msg(&ours, room(64), false);
     assert!(poll(&driver, &mut first).is_pending());
     turns(&driver, 1);
     for (i, sender) in senders.iter().enumerate() {
-        sender.send_to(format!("message {i}").as_bytes(), to).unwrap();
+        sender
+            .send_to(format!("message {i}").as_bytes(), to)
+            .unwrap();
     }
     drop(first);
     let (got, buf) = block_on(&driver, ops::recv_msg(&ours, room(64), true));
     let (n, from) = got.unwrap();
-    assert_eq!((&buf[..n], from.as_ip()), (&b"message 0"[..], Some(senders[0].local_addr().unwrap())));
+    assert_eq!(
+        (&buf[..n], from.as_ip()),
+        (&b"message 0"[..], Some(senders[0].local_addr().unwrap()))
+    );
     for (i, sender) in senders.iter().enumerate() {
         let (got, buf) = block_on(&driver, ops::recv_msg(&ours, room(64), false));
         let (n, from): (usize, SockAddr) = got.unwrap();
         let sent_from: SocketAddr = sender.local_addr().unwrap();
-        assert_eq!((&buf[..n], from.as_ip()), (format!("message {i}").as_bytes(), Some(sent_from)));
+        assert_eq!(
+            (&buf[..n], from.as_ip()),
+            (format!("message {i}").as_bytes(), Some(sent_from))
+        );
     }
     drop(ours);
     end(&driver);
@@ -227,7 +256,10 @@ fn readers_are_served_in_the_order_in_which_they_came() {
     drop(reads.remove(2));
     drop(reads.remove(0));
     peer.write_all(b"abc").unwrap();
-    let got: Vec<u8> = reads.drain(..).map(|read| block_on(&driver, read).1[0]).collect();
+    let got: Vec<u8> = reads
+        .drain(..)
+        .map(|read| block_on(&driver, read).1[0])
+        .collect();
     assert_eq!(got, b"ab");
     drop(ours);
     end(&driver);
@@ -262,7 +294,10 @@ fn bytes_of_an_abandoned_read_reach_a_reader_that_outlives_the_handle() {
     turns(&driver, 1);
     drop(orphan);
     let mut reader = ops::recv(&ours, room(8));
-    assert!(poll(&driver, &mut reader).is_pending(), "it waits for the orphan");
+    assert!(
+        poll(&driver, &mut reader).is_pending(),
+        "it waits for the orphan"
+    );
     peer.write_all(b"ab").unwrap();
     drop(ours);
     assert_eq!(block_on(&driver, reader).1, b"a");
@@ -278,7 +313,11 @@ fn an_abandoned_wait_for_readiness_is_cancelled() {
     turns(&driver, 1);
     drop(wait);
     turns(&driver, 3);
-    assert_eq!(driver.in_flight(), 0, "a poll has nothing to lose: nobody needs it any more");
+    assert_eq!(
+        driver.in_flight(),
+        0,
+        "a poll has nothing to lose: nobody needs it any more"
+    );
     drop(ours);
     end(&driver);
 }
@@ -295,7 +334,10 @@ fn readable_sees_what_was_kept() {
     block_on(&driver, ops::readable(&ours)).unwrap();
     let mut buf = [0; 8];
     assert_eq!(ours.try_recv(&mut buf).unwrap(), 2);
-    assert_eq!(ours.try_recv(&mut buf).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(
+        ours.try_recv(&mut buf).unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
     drop(ours);
     end(&driver);
 }
@@ -303,21 +345,60 @@ fn readable_sees_what_was_kept() {
 #[test]
 fn a_cursor_that_is_moved_under_a_read_exact_does_no_harm() {
     let driver = driver();
-    // A FIFO stands for a file whose reads come short and wait.
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let ours = adopt(&driver, reader, Kind::Pipe);
-    let cursor = Rc::new(Cell::new(u64::MAX));
-    let stream = Stream::Cursor(cursor.clone());
-    let mut exact = ops::recv_exact(&ours, vec![0u8; 8], stream);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"abc").unwrap();
+    let ours = adopt(&driver, file, Kind::File);
+    let cursor = Rc::new(Cell::new(0));
+    let drops = Rc::new(Cell::new(0));
+    let buf = Tracked {
+        bytes: room(8),
+        drops: drops.clone(),
+    };
+    let mut exact = ops::recv_exact(&ours, buf, Stream::Cursor(cursor.clone()));
     assert!(poll(&driver, &mut exact).is_pending());
-    writer.write_all(b"abc").unwrap();
-    turn_for(&driver, Duration::from_millis(5));
-    // The offset u64::MAX is "where the descriptor stands", so that a pipe takes it.
-    cursor.set(u64::MAX);
-    let _ = poll(&driver, &mut exact);
-    cursor.set(0);
+    turns(&driver, 1);
+    assert!(
+        poll(&driver, &mut exact).is_pending(),
+        "three of eight, the next round is in flight"
+    );
+    cursor.set(0); // a seek by another task
     drop(exact);
+    assert_eq!(drops.get(), 0, "the kernel has the buffer");
     turns(&driver, 2);
+    assert_eq!(drops.get(), 1);
+    assert_eq!(cursor.get(), 0, "nothing was delivered");
+    drop(ours);
+    end(&driver);
+}
+
+#[test]
+fn a_read_exact_of_a_file_moves_the_cursor_by_what_it_delivered() {
+    let driver = driver();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"abcdefg").unwrap();
+    let ours = adopt(&driver, file, Kind::File);
+    let cursor = Rc::new(Cell::new(0));
+    let (result, buf) = block_on(
+        &driver,
+        ops::recv_exact(&ours, room(4), Stream::Cursor(cursor.clone())),
+    );
+    result.unwrap();
+    assert_eq!((&buf[..], cursor.get()), (&b"abcd"[..], 4));
+    let (result, buf) = block_on(
+        &driver,
+        ops::recv_exact(&ours, room(4), Stream::Cursor(cursor.clone())),
+    );
+    assert_eq!(
+        result.unwrap_err().kind(),
+        std::io::ErrorKind::UnexpectedEof
+    );
+    assert_eq!((&buf[..], cursor.get()), (&b"efg"[..], 7));
+    cursor.set(2);
+    let (n, bufs) = block_on(
+        &driver,
+        ops::readv(&ours, [room(1), room(2)], &Stream::Cursor(cursor.clone())),
+    );
+    assert_eq!((n.unwrap(), &bufs[1][..], cursor.get()), (3, &b"de"[..], 5));
     drop(ours);
     end(&driver);
 }

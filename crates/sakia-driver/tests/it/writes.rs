@@ -29,13 +29,21 @@ fn a_write_after_an_abandoned_one_comes_behind_it() {
     assert!(poll(&driver, &mut first).is_pending());
     turns(&driver, 1);
     drop(first);
-    assert_eq!(ours.try_send(b"x").unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(
+        ours.try_send(b"x").unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
     let reader = read_all(peer, Duration::from_millis(20));
-    block_on(&driver, ops::send_all(&ours, vec![b'2'; 10])).0.unwrap();
+    block_on(&driver, ops::send_all(&ours, vec![b'2'; 10]))
+        .0
+        .unwrap();
     drop(ours);
     let all = reader.join().unwrap();
     assert_eq!(all.len(), before + 300_010);
-    assert!(all[before..].is_sorted(), "all of the first comes before the second");
+    assert!(
+        all[before..].is_sorted(),
+        "all of the first comes before the second"
+    );
     end(&driver);
 }
 
@@ -53,7 +61,9 @@ fn finish_writes_tells_the_end_behind_the_abandoned_write() {
     let until = Instant::now() + Duration::from_secs(10);
     while !reader.is_finished() {
         assert!(Instant::now() < until, "the peer never saw the end");
-        driver.turn(sakia_driver::Park::For(Duration::from_millis(10)), || false).unwrap();
+        driver
+            .turn(sakia_driver::Park::For(Duration::from_millis(10)), || false)
+            .unwrap();
     }
     assert_eq!(reader.join().unwrap().len(), before + 200_000);
     let (late, _) = block_on(&driver, ops::send(&ours, b"x".to_vec()));
@@ -90,8 +100,15 @@ fn a_detached_write_that_nobody_reads_is_cancelled_at_the_deadline_and_not_befor
     let start = Instant::now();
     let report = driver.end(start + Duration::from_millis(2500));
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(2500) && took < Duration::from_millis(3500), "{took:?}");
-    assert_eq!((report.ops_quarantined, report.ops_cancelled), (0, 1), "{report:?}");
+    assert!(
+        took >= Duration::from_millis(2500) && took < Duration::from_millis(3500),
+        "{took:?}"
+    );
+    assert_eq!(
+        (report.ops_quarantined, report.ops_cancelled),
+        (0, 1),
+        "{report:?}"
+    );
     drop(peer);
 }
 
@@ -106,7 +123,8 @@ fn an_abandoned_write_is_cancelled_when_the_last_handle_goes() {
     drop(write);
     drop(ours);
     let mut all = Vec::new();
-    peer.read_to_end(&mut all).expect("the end is there: it was closed in the drop");
+    peer.read_to_end(&mut all)
+        .expect("the end is there: it was closed in the drop");
     assert!(all.len() >= before);
     end(&driver);
 }
@@ -121,7 +139,8 @@ fn a_write_dropped_after_the_last_handle_is_cancelled_too() {
     turns(&driver, 1);
     drop(ours);
     drop(write);
-    peer.read_to_end(&mut Vec::new()).expect("or the descriptor stays open until the peer reads, for ever");
+    peer.read_to_end(&mut Vec::new())
+        .expect("or the descriptor stays open until the peer reads, for ever");
     assert_eq!(driver.in_flight(), 0);
     end(&driver);
 }
@@ -146,7 +165,9 @@ fn a_queued_write_that_goes_lets_the_one_behind_it_through() {
     let driver = driver();
     let (ours, peer) = pair(&driver);
     let before = fill(&ours);
-    let mut writes: Vec<_> = (b'1'..=b'3').map(|c| ops::send_all(&ours, vec![c; 1000])).collect();
+    let mut writes: Vec<_> = (b'1'..=b'3')
+        .map(|c| ops::send_all(&ours, vec![c; 1000]))
+        .collect();
     let count = Count::new(Some(&driver));
     for write in &mut writes {
         assert!(poll_by(&driver, write, &Waker::from(count.clone())).is_pending());

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_buf::{BufResult, IoBuf, IoBufMut, IoVecBufMut, Slice};
+use sakia_buf::{BufResult, IoBufMut, IoVecBufMut, Slice};
 use sakia_driver::ops::{self, Stream};
 use sakia_driver::{Fd, Laned};
 

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_length_is_set_without_an_opcode_too() {
-        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "hello, wheel").unwrap();
         block_on(async {

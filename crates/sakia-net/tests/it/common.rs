@@ -4,8 +4,8 @@ use std::future::{Future, poll_fn};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,15 @@ use sakia_net::TcpStream;
 
 /// How long a test may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between fork and exec a child has every descriptor too, so that ports are not free and peers see no end. Whoever forks takes it alone.
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// Runs something that forks, while no other test has sockets.
+pub fn forking<R>(run: impl FnOnce() -> R) -> R {
+    let _alone = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+    run()
+}
 
 struct Flag {
     woken: AtomicBool,
@@ -54,6 +63,7 @@ fn block_on<F: Future>(driver: &Driver, future: F) -> F::Output {
 
 /// Runs a future on a driver of its own, ends the driver, and gives what the end has to say.
 pub fn run_to_report<F: Future>(future: F) -> (F::Output, Drained) {
+    let _no_fork = FORKS.read().unwrap_or_else(PoisonError::into_inner);
     let config = {
         let mut config = Config::default();
         config.entries = 64;

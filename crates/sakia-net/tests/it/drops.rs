@@ -23,6 +23,18 @@ fn two_reads_are_served_in_the_order_in_which_they_were_asked() {
         let ((n, second), (m, first)) = join!(second, first);
         assert_eq!((n.unwrap(), m.unwrap()), (2, 2));
         assert_eq!((*first, *second), (*b"ab", *b"cd"));
+
+        // The first has gone and the stream is free: it is still the second's turn.
+        let mut reads = [(); 3].map(|()| ours.read(Box::new([0; 2])));
+        for read in &mut reads {
+            pends(read).await;
+        }
+        let [first, second, mut third] = reads;
+        drop(first);
+        pends(&mut third).await;
+        peer.write_all(b"efgh").unwrap();
+        let (third, second) = join!(third, second);
+        assert_eq!((*second.1, *third.1), (*b"ef", *b"gh"));
     });
 }
 
@@ -152,6 +164,23 @@ fn the_end_that_came_for_a_dropped_read_is_still_told() {
         drop(read);
         laps(3).await;
         assert_eq!(ours.peek(vec![0; 8]).await.0.unwrap(), 0);
+        assert_eq!(ours.read(vec![0; 8]).await.0.unwrap(), 0);
+    });
+}
+
+#[test]
+fn an_error_that_came_for_a_dropped_read_is_told_by_the_next() {
+    run(async {
+        let (ours, peer) = pair().await;
+        let mut read = ours.read(Vec::with_capacity(8));
+        pends(&mut read).await;
+        ours.write_all("unread").await.0.unwrap();
+        // It closes with bytes unread, so it answers with a reset, which the kernel tells once.
+        drop(peer);
+        laps(3).await;
+        drop(read);
+        let error = ours.read(Vec::with_capacity(8)).await.0.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         assert_eq!(ours.read(vec![0; 8]).await.0.unwrap(), 0);
     });
 }

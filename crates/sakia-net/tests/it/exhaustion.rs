@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::join;
 use sakia_net::TcpListener;
 
-use crate::common::{loopback, run, sleep};
+use crate::common::{forking, loopback, run, sleep};
 
 const CHILD: &str = "SAKIA_NET_EXHAUSTION";
 
@@ -19,13 +19,13 @@ fn an_accept_without_descriptors_backs_off_and_the_connection_waits() {
         return child();
     }
     let name = "exhaustion::an_accept_without_descriptors_backs_off_and_the_connection_waits";
-    let output = Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\" --nocapture"])
         .arg(std::env::current_exe().unwrap())
         .arg(name)
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
+        .env(CHILD, "1");
+    let output = forking(|| command.output()).unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "{text}");

@@ -1,0 +1,107 @@
+//! The bridge's way in: pieces, ends, and nothing lost when it is taken off the stream.
+
+use std::io::Write as _;
+use std::net::Shutdown;
+
+use sakia::net::UnixStream;
+use sakia_compat::HyperIo;
+
+use crate::help::*;
+
+#[test]
+fn bytes_are_handed_out_in_pieces_as_large_as_the_reader_has_room_for() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        let sent = pattern(3000);
+        peer.write_all(&sent).unwrap();
+        let mut got = Vec::new();
+        while got.len() < sent.len() {
+            let piece = read(&mut io, 7).await.unwrap();
+            assert!((1..=7).contains(&piece.len()));
+            got.extend(piece);
+        }
+        assert_eq!(got, sent);
+    });
+}
+
+#[test]
+fn a_reader_without_room_is_answered_at_once() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        assert_eq!(read(&mut io, 0).await.unwrap(), b"");
+        peer.write_all(b"x").unwrap();
+        assert_eq!(read(&mut io, 0).await.unwrap(), b"");
+        assert_eq!(read(&mut io, 1).await.unwrap(), b"x");
+    });
+}
+
+#[test]
+fn the_end_of_the_stream_stays_the_end() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        peer.write_all(b"last").unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read(&mut io, 16).await.unwrap(), b"last");
+        for _ in 0..3 {
+            assert_eq!(read(&mut io, 16).await.unwrap(), b"");
+        }
+        // The other way is open still.
+        assert_eq!(write(&mut io, b"answer").await.unwrap(), 6);
+    });
+}
+
+#[test]
+fn a_large_stream_arrives_whole_through_the_growing_buffer() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        let sent = pattern(8 << 20);
+        let there = sent.clone();
+        let sending = sakia::spawn(beside(move || peer.write_all(&there).unwrap()));
+        let mut got = Vec::new();
+        loop {
+            let piece = read(&mut io, 50_000).await.unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            got.extend(piece);
+        }
+        sending.await.unwrap();
+        assert!(got == sent);
+    });
+}
+
+#[test]
+fn taking_the_stream_back_loses_no_byte() {
+    run(async {
+        let (a, b) = UnixStream::pair().unwrap();
+        let mut io = HyperIo::new(a);
+        b.write_all("one two").await.0.unwrap();
+        assert_eq!(read(&mut io, 3).await.unwrap(), b"one");
+        let (stream, unread) = io.into_inner();
+        assert_eq!(unread, b" two");
+
+        // With a read under way: what it brings belongs to the stream.
+        let mut io = HyperIo::new(stream);
+        start_read(&mut io).await;
+        let (stream, unread) = io.into_inner();
+        assert!(unread.is_empty());
+        b.write_all("three").await.0.unwrap();
+        assert_eq!(stream.read(Vec::with_capacity(16)).await.1, b"three");
+    });
+}
+
+#[test]
+fn a_reset_is_an_error_and_the_bridge_can_be_asked_again() {
+    run(async {
+        let (mut io, peer) = pair();
+        write(&mut io, b"unread").await.unwrap();
+        drop(peer);
+        let error = read(&mut io, 16).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(
+            read(&mut io, 16).await.unwrap(),
+            b"",
+            "the kernel tells a reset once"
+        );
+    });
+}

@@ -1,0 +1,237 @@
+//! An op that no cancel can end: a write whose pages a userfaultfd holds back. What is lent stays lent until it has ended.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use sakia_buf::IoBuf;
+use sakia_driver::{Kind, graves, ops};
+
+use crate::help::{adopt, alone, driver, end, fork, poll, turn_for};
+
+const LEN: usize = 4096;
+const UFFDIO_API: u64 = 0xc018_aa3f;
+const UFFDIO_REGISTER: u64 = 0xc020_aa00;
+const UFFDIO_ZEROPAGE: u64 = 0xc020_aa04;
+
+/// A page that nobody can read before it is let go.
+struct Page {
+    start: *mut u8,
+    uffd: OwnedFd,
+}
+
+impl Page {
+    fn new() -> Self {
+        // SAFETY: a fresh mapping of ours, and ioctls that read and write structs of ours of the size that their codes say.
+        unsafe {
+            let start = libc::mmap(
+                std::ptr::null_mut(),
+                LEN,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            assert_ne!(start, libc::MAP_FAILED);
+            let uffd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
+            assert!(uffd >= 0, "{}", std::io::Error::last_os_error());
+            let uffd = OwnedFd::from_raw_fd(uffd as i32);
+            let mut api = [0xaau64, 0, 0];
+            assert_eq!(libc::ioctl(uffd.as_raw_fd(), UFFDIO_API as _, &mut api), 0);
+            let mut register = [start as u64, LEN as u64, 1, 0];
+            assert_eq!(
+                libc::ioctl(uffd.as_raw_fd(), UFFDIO_REGISTER as _, &mut register),
+                0
+            );
+            Self {
+                start: start.cast(),
+                uffd,
+            }
+        }
+    }
+
+    fn let_go(&self) {
+        let mut zero = [self.start as u64, LEN as u64, 0, 0];
+        // SAFETY: as above.
+        unsafe { libc::ioctl(self.uffd.as_raw_fd(), UFFDIO_ZEROPAGE as _, &mut zero) };
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+struct Held(*mut u8, Rc<Cell<u32>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.set(self.1.get() + 1);
+    }
+}
+
+// SAFETY: the page stays mapped to the end of the process; its bytes are zeroes once it can be read.
+unsafe impl IoBuf for Held {
+    fn stable_ptr(&self) -> *const u8 {
+        self.0
+    }
+
+    fn bytes_init(&self) -> usize {
+        LEN
+    }
+
+    fn bytes_total(&self) -> usize {
+        LEN
+    }
+}
+
+fn file() -> File {
+    tempfile::tempfile().expect("a file")
+}
+
+fn reap_until_empty() {
+    let until = Instant::now() + Duration::from_secs(5);
+    while graves() > 0 {
+        assert!(Instant::now() < until, "the grave is never empty");
+        end(&driver());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
+    alone(
+        "stuck::what_will_not_end_is_set_aside_and_freed_when_it_has",
+        || {
+            let page = Page::new();
+            let drops = Rc::new(Cell::new(0));
+            let driver = driver();
+            let ours = adopt(&driver, file(), Kind::File);
+            let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
+            assert!(poll(&driver, &mut write).is_pending());
+            turn_for(&driver, Duration::from_millis(20));
+            drop(write);
+            let start = Instant::now();
+            // Long enough for every doubling of a drain's waits.
+            let report = driver.end(start + Duration::from_millis(2200));
+            let took = start.elapsed();
+            assert!(
+                took >= Duration::from_millis(2200) && took < Duration::from_secs(4),
+                "{took:?}"
+            );
+            assert_eq!(
+                (report.ops_quarantined, report.quarantined.get("WRITE")),
+                (1, Some(&1)),
+                "{report:?}"
+            );
+            assert_eq!((graves(), drops.get()), (1, 0), "the kernel has the buffer");
+            drop(ours);
+            drop(driver);
+            assert_eq!(drops.get(), 0);
+            page.let_go();
+            reap_until_empty();
+            assert_eq!(drops.get(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop() {
+    alone(
+        "stuck::a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop",
+        || {
+            let page = Page::new();
+            let drops = Rc::new(Cell::new(0));
+            let driver = driver();
+            let ours = adopt(&driver, file(), Kind::File);
+            let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
+            assert!(poll(&driver, &mut write).is_pending());
+            turn_for(&driver, Duration::from_millis(20));
+            let report = driver.end(Instant::now() + Duration::from_millis(100));
+            assert_eq!(report.ops_quarantined, 1);
+            assert!(
+                poll(&driver, &mut write).is_pending(),
+                "its buffer cannot be given back"
+            );
+            let mut close = sakia_driver::close(ours);
+            assert!(
+                matches!(poll(&driver, &mut close), Poll::Ready(Err(_))),
+                "nobody would ever wake it"
+            );
+            page.let_go();
+            std::thread::sleep(Duration::from_millis(20));
+            reap_until_empty();
+            let Poll::Ready((result, buf)) = poll(&driver, &mut write) else {
+                panic!("it has ended")
+            };
+            assert!(result.is_err());
+            assert_eq!(drops.get(), 0);
+            drop((buf, write));
+            assert_eq!(drops.get(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing() {
+    alone(
+        "stuck::a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing",
+        || {
+            let page = Page::new();
+            let (start, uffd) = (page.start as usize, page.uffd.as_raw_fd());
+            let thread = std::thread::spawn(move || {
+                let driver = driver();
+                let ours = adopt(&driver, file(), Kind::File);
+                let drops = Rc::new(Cell::new(0));
+                let mut write = ops::write_at(&ours, Held(start as *mut u8, drops), 0, 0);
+                assert!(poll(&driver, &mut write).is_pending());
+                turn_for(&driver, Duration::from_millis(20));
+                drop(write);
+                assert_eq!(
+                    driver
+                        .end(Instant::now() + Duration::from_millis(50))
+                        .ops_quarantined,
+                    1
+                );
+            });
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(uffd >= 0);
+            page.let_go();
+            thread.join().unwrap();
+        },
+    );
+}
+
+#[test]
+fn a_child_that_inherits_a_grave_may_make_a_runtime_and_exit() {
+    alone(
+        "stuck::a_child_that_inherits_a_grave_may_make_a_runtime_and_exit",
+        || {
+            let page = Page::new();
+            let driver_ = driver();
+            let ours = adopt(&driver_, file(), Kind::File);
+            let mut write = ops::write_at(&ours, Held(page.start, Rc::default()), 0, 0);
+            assert!(poll(&driver_, &mut write).is_pending());
+            turn_for(&driver_, Duration::from_millis(20));
+            drop(write);
+            assert_eq!(
+                driver_
+                    .end(Instant::now() + Duration::from_millis(50))
+                    .ops_quarantined,
+                1
+            );
+            let status = fork(|| {
+                end(&driver());
+                0
+            });
+            assert_eq!(status, 0, "the grave is the parent's");
+            drop(ours);
+            page.let_go();
+            reap_until_empty();
+        },
+    );
+}
