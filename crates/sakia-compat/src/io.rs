@@ -62,7 +62,8 @@ impl<S: Socket> HyperIo<S> {
     /// let (a, _b) = sakia::net::UnixStream::pair()?;
     /// let io = sakia_compat::HyperIo::new(a);
     /// # drop(io);
-    /// # std::io::Result::Ok(()) })
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
     /// ```
     pub fn new(stream: S) -> Self {
         Self {
@@ -79,7 +80,8 @@ impl<S: Socket> HyperIo<S> {
     /// let (a, _b) = sakia::net::UnixStream::pair()?;
     /// let io = sakia_compat::HyperIo::new(a);
     /// assert!(io.get_ref().local_addr()?.is_unnamed());
-    /// # std::io::Result::Ok(()) })
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
     /// ```
     pub fn get_ref(&self) -> &S {
         &self.stream
@@ -96,7 +98,8 @@ impl<S: Socket> HyperIo<S> {
     /// let (stream, unread) = sakia_compat::HyperIo::new(a).into_inner();
     /// assert!(unread.is_empty());
     /// # drop(stream);
-    /// # std::io::Result::Ok(()) })
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
     /// ```
     pub fn into_inner(self) -> (S, Vec<u8>) {
         (self.stream, self.reader.into_unread())

@@ -23,6 +23,7 @@ use crate::fd::{Descriptor, Fd, FdInfo, FdState, Kind, Linger};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::{self, Call};
 use crate::kernel::{Kernel, Sqe};
+use crate::op::Refusal;
 use crate::op::table::{Own, Tag};
 
 /// How a descriptor has to be closed.
@@ -129,8 +130,11 @@ impl Driver {
         let _ = self.call(Call::Close(fd));
     }
 
-    /// Pushes a CLOSE; `false` if the ring cannot take it.
+    /// Pushes a CLOSE; `false` if the ring cannot take it, or is the parent's.
     fn push_close(&self, fd: &OwnedFd, kind: Kind, how: How, awaited: Option<&mut usize>) -> bool {
+        if self.is_forked() {
+            return false;
+        }
         let mut core = self.core();
         if !core.kernel.supports(opcode::CLOSE) {
             return false;
@@ -239,6 +243,11 @@ impl Close {
             fd.quiesce();
         }
         if fd.is_unique() && fd.is_busy() {
+            if fd.inner().driver().phase() == Phase::Ended {
+                // What names it was set aside with the ring, or is a future that nobody runs: the last of them closes it.
+                self.stage = Stage::Done;
+                return Poll::Ready(Err(Refusal::Ended.into()));
+            }
             fd.watch_quiet(cx.waker());
             return Poll::Pending;
         }
@@ -268,6 +277,8 @@ impl Close {
         let Stage::Pending(driver, index) = &self.stage else {
             panic!("a close was polled after it had completed");
         };
+        // Wakers are cloned before the borrow and dropped after it: that may run code of the user's.
+        let mut waker = Some(cx.waker().clone());
         let mut core = driver.core();
         let Some(entry) = core.closes.entries.get_mut(*index) else {
             drop(core);
@@ -276,7 +287,7 @@ impl Close {
         };
         match entry.result {
             None => {
-                entry.waker = Some(cx.waker().clone());
+                std::mem::swap(&mut entry.waker, &mut waker);
                 Poll::Pending
             }
             Some(res) => {
@@ -313,10 +324,12 @@ impl Drop for Close {
                 return;
             };
             entry.awaited = false;
-            entry.waker = None;
+            let waker = entry.waker.take();
             if entry.result.is_some() {
                 core.closes.entries.remove(*index);
             }
+            drop(core);
+            drop(waker);
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::op::table::{Own, Tag};
 
 /// The longest single wait of a drain: how late a lost wake could make it.
 const STEP: Duration = Duration::from_millis(20);
+/// How long an op that was cancelled has before it is cancelled again: doubled each time, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a drain did and what it had to leave behind.
 #[derive(Clone, Debug, Default)]
@@ -72,9 +75,15 @@ impl Driver {
         }
         self.refuse();
         if let Some(pool) = self.pool_if_used() {
-            pool.close();
+            // What is dropped is code of the user's: its panics must not stop the end.
+            for job in pool.close() {
+                self.guarded(|| drop(job));
+            }
         }
         self.reap_all(deadline);
+        if self.phase() == Phase::Ended {
+            return Drained::default();
+        }
         let threads_left = self.pool_if_used().map_or(0, |pool| pool.join(deadline));
         self.unparker().close();
         let mut report = self.report();
@@ -97,7 +106,8 @@ impl Driver {
     }
 
     fn reap_all(&self, deadline: Instant) {
-        let mut pause = Duration::from_millis(1);
+        let mut pause = FIRST_PAUSE;
+        let mut ask_at = Instant::now() + pause;
         let mut cancelled = CancelRound::default();
         loop {
             let now = Instant::now();
@@ -106,17 +116,30 @@ impl Driver {
             if self.is_quiet() {
                 return;
             }
+            if self.phase() == Phase::Ended {
+                // A waker or a destructor has ended the driver in a turn of ours.
+                return;
+            }
             let before = self.progress();
-            let wait = pause.min(STEP).min(deadline.saturating_duration_since(now));
+            let wait = ask_at
+                .min(deadline)
+                .saturating_duration_since(now)
+                .min(STEP);
             let turned = self.turn(Park::For(wait), || false);
             if self.progress() != before {
-                pause = Duration::from_millis(1);
+                pause = FIRST_PAUSE;
+                ask_at = Instant::now() + pause;
             } else if late || turned.is_err() && now + STEP >= deadline {
                 return;
-            } else if !wait.is_zero() {
-                // Nothing came: the next round asks again, a little later each time.
-                pause *= 2;
+            } else if Instant::now() >= ask_at {
+                // Nothing came: the next round asks again, a little later each time. The clock decides and not the turn, which
+                // also returns for the answers to cancels that found nothing to end.
+                pause = (pause * 2).min(LAST_PAUSE);
+                ask_at = Instant::now() + pause;
                 cancelled.again();
+            } else if turned.is_err() {
+                // The ring is dead and did not wait: what it holds will not end, and the loop must not spin.
+                std::thread::sleep(wait);
             }
         }
     }

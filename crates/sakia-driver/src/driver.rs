@@ -113,6 +113,22 @@ impl Core {
     }
 }
 
+/// How deep turns are nested; gives its level back when a turn unwinds as well, or no later turn would run what waits for the outermost.
+struct Depth<'a>(&'a Cell<u32>);
+
+impl<'a> Depth<'a> {
+    fn enter(depth: &'a Cell<u32>) -> Self {
+        depth.set(depth.get() + 1);
+        Self(depth)
+    }
+}
+
+impl Drop for Depth<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 /// An orphan that nobody waited for when it was abandoned.
 struct IdleOrphan {
     fd: Weak<Descriptor>,
@@ -392,10 +408,10 @@ impl Driver {
             return Err(Refusal::Forked.into());
         }
         self.sweep_idle();
-        self.depth.set(self.depth.get() + 1);
+        let depth = Depth::enter(&self.depth);
         let entered = self.enter_for(park, ready);
         self.dispatch();
-        self.depth.set(self.depth.get() - 1);
+        drop(depth);
         if self.depth.get() == 0 {
             self.run_pending();
         }
@@ -427,7 +443,12 @@ impl Driver {
             }
             return core.kernel.enter(Wait::No);
         }
-        let asleep = self.unparker.park() && !ready();
+        // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run.
+        drop(core);
+        let asleep = self.unparker.park() && !ready() && !self.has_pending();
+        let mut core = self.core();
+        // What did not fit the queue, for want of memory in the kernel, must not be slept on.
+        let asleep = asleep && core.backlog.is_empty();
         let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
         self.unparker.awake();
         entered
@@ -484,6 +505,22 @@ pub(crate) fn push_cancel(core: &mut Core, tag: u64) {
             .flags(skip)
             .tag(Tag::own(Own::Cancel)),
     );
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // After an `end` there is nothing to do here. Without one: other threads may still hold the unparker, and the kernel the counter.
+        if self.is_forked() {
+            // The mappings are not here (MADV_DONTFORK): something else may lie at their addresses by now.
+            let core = self.core.get_mut();
+            std::mem::forget(std::mem::replace(&mut core.kernel, Below::Gone));
+            return;
+        }
+        self.unparker.close();
+        if self.core.get_mut().eventfd_armed {
+            std::mem::forget(std::mem::take(&mut self.counter));
+        }
+    }
 }
 
 impl fmt::Debug for Driver {

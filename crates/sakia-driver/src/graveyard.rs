@@ -30,6 +30,11 @@ pub(crate) fn bury(driver: Rc<Driver>) {
 pub(crate) fn reap() {
     let graves = GRAVEYARD.try_with(|yard| std::mem::take(&mut *yard.graves.borrow_mut()));
     for driver in graves.unwrap_or_default() {
+        if driver.is_forked() {
+            // The ring is the parent's, and so is what it was lent.
+            std::mem::forget(driver);
+            continue;
+        }
         driver.reap_grave();
         if driver.is_quiet() {
             driver.close_ring();
@@ -54,6 +59,10 @@ fn leak(driver: Rc<Driver>) {
 impl Drop for Graveyard {
     fn drop(&mut self) {
         for driver in self.graves.take() {
+            if driver.is_forked() {
+                std::mem::forget(driver);
+                continue;
+            }
             driver.reap_grave();
             if driver.is_quiet() {
                 driver.close_ring();

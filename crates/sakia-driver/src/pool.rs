@@ -16,11 +16,12 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Phase};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-trait Job: Send {
+/// A piece of work, whatever its result is.
+pub(crate) trait Job: Send {
     fn run(self: Box<Self>);
 }
 
@@ -85,7 +86,10 @@ impl Pool {
                 // Another thread will come to it.
                 Err(_) if state.live > 0 => {}
                 Err(error) => {
-                    state.queue.pop_back();
+                    // The job is code of the user's: it is dropped outside the lock.
+                    let refused = state.queue.pop_back();
+                    drop(state);
+                    drop(refused);
                     return Err(error);
                 }
             }
@@ -93,21 +97,21 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes no more work, and drops what has not begun.
-    pub(crate) fn close(&self) {
+    /// Takes no more work, and answers what has not begun. Dropping a job tells its future: the caller does it, one by one and guarded.
+    #[must_use]
+    pub(crate) fn close(&self) -> VecDeque<Box<dyn Job>> {
         let queue = {
             let mut state = self.shared.lock();
             state.closing = true;
             std::mem::take(&mut state.queue)
         };
         self.shared.work.notify_all();
-        // Dropping a job tells its future; that is done outside the lock.
-        drop(queue);
+        queue
     }
 
     /// Joins the threads until the deadline; answers how many are left.
     pub(crate) fn join(&self, deadline: Instant) -> usize {
-        self.close();
+        drop(self.close());
         let mut state = self.shared.lock();
         while state.live > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -135,7 +139,8 @@ fn work(shared: &Shared) {
     loop {
         if let Some(job) = state.queue.pop_front() {
             drop(state);
-            job.run();
+            // The job catches its own panic; this is for the waker that it wakes. A thread that is gone could not be joined.
+            let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
             state = shared.lock();
             continue;
         }
@@ -291,7 +296,12 @@ where
         run: Some(run),
         cell: cell.clone(),
     };
-    let refused = driver.pool().push(Box::new(task)).err();
+    // At the end of the runtime the job is dropped, which tells its future: a thread that started now would be nobody's to join.
+    let refused = if driver.phase() == Phase::Running {
+        driver.pool().push(Box::new(task)).err()
+    } else {
+        None
+    };
     Blocking { cell, refused }
 }
 
@@ -303,13 +313,17 @@ impl<T> Future for Blocking<T> {
             let panic: Box<dyn Any + Send> = Box::new(error);
             return Poll::Ready(Err(BlockingError { panic: Some(panic) }));
         }
+        // A waker's clone and drop may run code of the user's: not under the lock.
+        let waker = cx.waker().clone();
         let mut slot = self.cell.lock();
-        match std::mem::replace(&mut *slot, Slot::Gone) {
+        let before = std::mem::replace(&mut *slot, Slot::Gone);
+        if matches!(before, Slot::Waiting(_)) {
+            *slot = Slot::Waiting(Some(waker));
+        }
+        drop(slot);
+        match before {
             Slot::Ready(result) => Poll::Ready(result),
-            Slot::Waiting(_) => {
-                *slot = Slot::Waiting(Some(cx.waker().clone()));
-                Poll::Pending
-            }
+            Slot::Waiting(_) => Poll::Pending,
             Slot::Gone => panic!("a blocking job was polled after it had completed"),
         }
     }

@@ -103,6 +103,10 @@ impl Watch {
     }
 
     fn install(&self, installed: &mut Installed) -> io::Result<()> {
+        if installed.earlier.is_some() {
+            // We stand there still, below a handler that came later and calls what it found. To stand above it too would be a circle.
+            return Ok(());
+        }
         // SAFETY: sigaction is made of integers, a signal set and a function address as an integer: all zeroes is a value of it.
         let (mut ours, mut earlier): (libc::sigaction, libc::sigaction) =
             unsafe { std::mem::zeroed() };
@@ -125,7 +129,7 @@ impl Watch {
     }
 
     fn uninstall(&self, installed: &mut Installed) {
-        let Some(earlier) = installed.earlier.take() else {
+        let Some(earlier) = installed.earlier else {
             return;
         };
         // SAFETY: as in `install`; with a null new action the call only reads.
@@ -133,9 +137,10 @@ impl Watch {
             let mut now: libc::sigaction = std::mem::zeroed();
             let asked = libc::sigaction(self.number, std::ptr::null(), &mut now);
             let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_signal;
-            // Somebody who came after us keeps the place.
+            // Somebody who came after us keeps the place, and is presumed to call us: `earlier` stays noted, see `install`.
             if asked == 0 && now.sa_sigaction == handler as usize {
                 libc::sigaction(self.number, &earlier, std::ptr::null_mut());
+                installed.earlier = None;
             }
         }
     }

@@ -1,25 +1,6 @@
-//! Files and directories on io_uring: the nouns of tokio::fs and std::fs, with buffers that are owned while the kernel has them.
-//!
-//! A [`File`] has positioned reads and writes, which are independent of each other, and sequential ones, which share the handle's cursor.
-//! Whatever reaches the kernel is a named, lazy future; dropping one is always safe and loses no byte of a file. This crate enters no
-//! kernel itself: each request is an op of `sakia-driver`. Sockets do not belong here.
-//!
-//! ```
-//! # let dir = tempfile::tempdir()?;
-//! # let path = dir.path().join("greeting");
-//! use sakia::fs::{self, File};
-//!
-//! # sakia::Runtime::new()?.block_on(async {
-//! fs::write(&path, "hello, wheel").await.0?;
-//! let file = File::open(&path).await?;
-//! let (result, buf) = file.read_at(Vec::with_capacity(64), 7).await;
-//! assert_eq!(result?, 5);
-//! assert_eq!(&buf[..], b"wheel");
-//! file.close().await?;
-//! # std::io::Result::Ok(())
-//! # })?;
-//! # std::io::Result::Ok(())
-//! ```
+//! Files and directories: the nouns of std::fs and tokio::fs on the ops of `sakia-driver`.
+//! This crate enters no kernel itself, and sockets do not belong here.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -33,6 +14,7 @@ mod options;
 mod path;
 mod pool;
 mod request;
+mod traits;
 mod tree;
 
 pub use beneath::{Dir, OpenDir};

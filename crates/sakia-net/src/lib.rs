@@ -26,7 +26,9 @@ pub use lookup::{Addrs, LookupHost, ToSocketAddrs, lookup_host};
 pub use noun::IntoStd;
 pub use option::TcpKeepalive;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket};
-pub use stream::{Peek, Read, ReadExact, Readable, Readv, Writable, Write, WriteAll, Writev};
+pub use stream::{
+    Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Writable, Write, WriteAll, Writev,
+};
 pub use tcp::listener::TcpListener;
 pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;

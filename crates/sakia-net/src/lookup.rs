@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(known((String::from("127.0.0.1"), 80)), [v4]);
         assert_eq!(known((Ipv6Addr::LOCALHOST, 80)), [v6]);
         assert_eq!(known([v4, v6]), [v4, v6]);
-        assert_eq!(known(&&[v4, v6][..]), [v4, v6]);
+        assert_eq!(known(&[v4, v6][..]), [v4, v6]);
     }
 
     #[test]

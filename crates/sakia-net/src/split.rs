@@ -9,7 +9,7 @@ use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 
 use crate::noun::{self, Handle, Noun};
 use crate::stream::{
-    Peek, Read, ReadExact, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
+    Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
 };
 use crate::tcp::stream::TcpStream;
 use crate::traits::AsStream;
@@ -136,6 +136,20 @@ impl<S: StreamSocket> OwnedReadHalf<S> {
     /// ```
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
         self.stream.read_exact(buf)
+    }
+
+    /// Reads until the stream ends, and appends it to the buffer (`IORING_OP_RECV`, Linux 5.6; recv(2)).
+    ///
+    /// # Cancellation
+    ///
+    /// No byte is lost: what was read goes back to the stream, and the next read begins with it.
+    ///
+    /// # Errors
+    ///
+    /// As recv(2), with what was read in the buffer.
+    #[doc(alias = "IORING_OP_RECV")]
+    pub fn read_to_end(&self, buf: Vec<u8>) -> ReadToEnd<'_> {
+        self.stream.read_to_end(buf)
     }
 
     /// Reads into several buffers in order, as [`TcpStream::readv`].

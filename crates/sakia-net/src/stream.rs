@@ -15,6 +15,8 @@ pub type Read<'a, B> = Borrowed<'a, Laned<ops::Recv<B>>>;
 /// Fills the buffer's capacity.
 pub type ReadExact<'a, B> = Borrowed<'a, ops::Whole<Laned<ops::Recv<B>>>>;
 
+/// Awaits all that comes until the stream ends.
+pub type ReadToEnd<'a> = Borrowed<'a, Laned<ops::RecvToEnd>>;
 /// Reads into several buffers in order.
 pub type Readv<'a, V> = Borrowed<'a, Laned<ops::Recvv<V>>>;
 
@@ -65,6 +67,10 @@ impl Stream {
 
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
         Borrowed::new(ops::recv_exact(&self.fd, buf, ops::Stream::Socket(0)))
+    }
+
+    pub fn read_to_end(&self, buf: Vec<u8>) -> ReadToEnd<'_> {
+        Borrowed::new(ops::recv_to_end(&self.fd, buf))
     }
 
     pub fn readv<V: IoVecBufMut>(&self, bufs: V) -> Readv<'_, V> {

@@ -44,6 +44,10 @@ macro_rules! reads {
             fn read_full<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> {
                 self.stream().read_exact(buf)
             }
+
+            fn read_rest(&mut self, buf: Vec<u8>) -> impl Future<Output = BufResult<usize, Vec<u8>>> {
+                self.stream().read_to_end(buf)
+            }
         })+
     };
 }

@@ -66,7 +66,8 @@ pub struct ConnectInfo<A = SocketAddr>(
 ///     .with_graceful_shutdown(sakia::time::sleep(Duration::from_millis(1)))
 ///     .await?;
 /// assert_eq!(served.connections(), 0);
-/// # std::io::Result::Ok(()) })
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
 /// ```
 ///
 /// # Cancellation

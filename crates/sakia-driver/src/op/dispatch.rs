@@ -5,6 +5,7 @@
 //! poll may need a turn, so turns nest, and the inner ones only dispatch. The running loop and the drain use the same code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::task::Waker;
 
 use super::lane::{Leftover, Side};
@@ -89,7 +90,8 @@ impl Driver {
     }
 
     fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
-        let leftover = leftover.filter(|_| fd.has_handles());
+        // One count is the op's own: any other is a handle, or a future that outlives it and is to be served.
+        let leftover = leftover.filter(|_| Rc::strong_count(fd) > 1);
         let waker = fd.lane(side).orphan_ended(leftover);
         fd.side_ended(side);
         self.pending().wakes.extend(waker);

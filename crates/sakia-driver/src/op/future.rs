@@ -7,7 +7,7 @@ use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::lane::{Lane, Leftover, Pass, Side};
 use super::table::{Abandoned, Polled, Tag};
@@ -141,6 +141,8 @@ struct GivenUp {
     in_flight: Option<(Rc<Driver>, Tag)>,
     /// What it had brought already, in order.
     leftovers: [Option<Leftover>; 2],
+    /// Who waited: dropped last of all, for that may run code of the user's, which may turn the driver and end the op.
+    waiter: Option<Waker>,
 }
 
 impl<O: Op> Submit<O> {
@@ -153,29 +155,34 @@ impl<O: Op> Submit<O> {
                 return GivenUp {
                     in_flight: None,
                     leftovers: [served, None],
+                    waiter: None,
                 };
             }
             (Stage::InFlight(tag), Some(driver)) => (tag, driver),
             _ => return GivenUp::default(),
         };
         self.stage = Stage::Gone;
-        // SAFETY: the value is initialised (it was at `InFlight`) and is moved out exactly once: into the table's box while the
+        // SAFETY: the value is initialised (it was at `InFlight`). It stays in its `MaybeUninit` for this call, at the stage `Gone`, so
+        // that a panic in it leaks the memory that the kernel may still have, and frees nothing.
+        let mut leftovers = [unsafe { self.op.assume_init_mut() }.abandon(), None];
+        // SAFETY: the value is initialised and is moved out exactly once: into the table's box while the
         // kernel still has its memory, which does not move with it, or to be dropped below after the final completion.
         let mut op = Some(unsafe { self.op.assume_init_read() });
-        let mut leftovers = [None, None];
-        let abandoned = driver.abandon(tag, || {
-            let mut op = Box::new(op.take().expect("the table asks once"));
-            leftovers[0] = op.abandon();
-            op
-        });
-        if let (Abandoned::Ended(mut done), Some(op)) = (abandoned, op.as_mut()) {
-            leftovers = [op.abandon(), op.settle(&mut done)];
-            driver.close_adopted(done);
+        let abandoned = driver.abandon(tag, || Box::new(op.take().expect("the table asks once")));
+        let mut waiter = None;
+        match abandoned {
+            Abandoned::InFlight(waker) => waiter = waker,
+            Abandoned::Ended(mut done) => {
+                leftovers[1] = op.as_mut().and_then(|op| op.settle(&mut done));
+                driver.close_adopted(done);
+            }
+            Abandoned::Gone => {}
         }
         let in_flight = op.is_none().then_some((driver, tag));
         GivenUp {
             in_flight,
             leftovers,
+            waiter,
         }
     }
 }
@@ -332,9 +339,11 @@ impl<O: LaneOp> Future for Laned<O> {
 impl<O: LaneOp> Drop for Laned<O> {
     fn drop(&mut self) {
         // First the op becomes the lane's orphan, then the next in the queue may look.
+        let held = self.pass == Pass::Holding;
         let GivenUp {
             in_flight,
             leftovers,
+            waiter,
         } = self.submit.give_up();
         let lane = self.fd.lane(O::SIDE);
         let [earlier, last] = leftovers;
@@ -346,10 +355,21 @@ impl<O: LaneOp> Drop for Laned<O> {
         }
         if let Some((driver, tag)) = in_flight {
             lane.set_orphan(tag);
-            if O::CANCEL == Cancel::Idle {
-                driver.cancel_if_idle(&self.fd, O::SIDE, tag);
+            match O::CANCEL {
+                _ if !self.fd.has_handles() => driver.quiesce(&self.fd, &[O::SIDE]),
+                Cancel::Idle => driver.cancel_if_idle(&self.fd, O::SIDE, tag),
+                Cancel::Eager => driver.cancel(tag),
+                Cancel::Never => {}
             }
+        } else if let (true, Side::In, Some(tag)) = (held, O::SIDE, lane.orphan()) {
+            // It was the one for whom the orphan was kept armed.
+            self.fd.driver().cancel_if_idle(&self.fd, Side::In, tag);
         }
         self.leave();
+        drop(waiter);
+        // A close may wait for this future, and not only for its op.
+        if let Some(closer) = self.fd.take_closer() {
+            closer.wake();
+        }
     }
 }

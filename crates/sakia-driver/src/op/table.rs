@@ -132,8 +132,8 @@ pub(crate) enum Polled {
 
 /// What giving up an op finds.
 pub(crate) enum Abandoned {
-    /// Still in flight; the table owns the op now.
-    InFlight,
+    /// Still in flight; the table owns the op now. Who waited is dropped by the caller, for that may run code of the user's.
+    InFlight(Option<Waker>),
     /// The final completion was there already.
     Ended(Completion),
     Gone,
@@ -299,8 +299,10 @@ impl Table {
                 _ => Abandoned::Gone,
             };
         }
-        entry.state = State::Orphan(op());
-        Abandoned::InFlight
+        match std::mem::replace(&mut entry.state, State::Orphan(op())) {
+            State::Waiting(waker) => Abandoned::InFlight(waker),
+            _ => Abandoned::InFlight(None),
+        }
     }
 
     /// Whether a cancel should be pushed for this op; it is said at most once.
@@ -530,7 +532,7 @@ mod tests {
         let tag = insert(&mut table, Yields::Descriptor(Kind::File));
         assert!(matches!(
             table.abandon(tag, || Box::new(Nothing)),
-            Abandoned::InFlight
+            Abandoned::InFlight(_)
         ));
         match table.complete(cqe(tag, fd, 0)) {
             Decision::Settle(settlement) => assert_eq!(

@@ -71,15 +71,16 @@ impl<B: IoBufMut> Recv<B> {
     fn finish(mut self, result: io::Result<usize>) -> Step<Self> {
         // SAFETY: `filled` bytes from the start were written by the kernel or copied by `serve`, within the capacity.
         unsafe { self.buf.set_init(self.filled) };
+        if let Stream::Cursor(cursor) = &self.stream {
+            // Delivered now. The cursor is the caller's to move meanwhile, so it is neither trusted nor moved before.
+            cursor.set(cursor.get().wrapping_add(self.filled as u64));
+        }
         Step::Done((result, self.buf))
     }
 
     /// `n` more bytes are in the buffer.
     fn advance(mut self, n: usize) -> Step<Self> {
         self.filled += n;
-        if let Stream::Cursor(cursor) = &self.stream {
-            cursor.set(cursor.get() + n as u64);
-        }
         if !self.exact {
             return self.finish(Ok(n));
         }
@@ -120,7 +121,13 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
             Stream::Socket(flags) => {
                 Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0).op_flags(*flags as u32)
             }
-            Stream::Cursor(cursor) => Sqe::rw(opcode::READ, fd.raw(), addr, len, cursor.get()),
+            Stream::Cursor(cursor) => Sqe::rw(
+                opcode::READ,
+                fd.raw(),
+                addr,
+                len,
+                cursor.get().wrapping_add(self.filled as u64),
+            ),
             Stream::Pipe => Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX),
         };
         Holds::one(fd)
@@ -134,10 +141,6 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
-        if let (Stream::Cursor(cursor), true) = (&self.stream, self.exact) {
-            // The bytes were not delivered after all.
-            cursor.set(cursor.get() - self.filled as u64);
-        }
         (self.filled > 0 && self.stream.consumes()).then(|| self.bytes(0, self.filled))
     }
 

@@ -49,7 +49,7 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
             // SAFETY: the kernel has filled the list in order, n bytes in all.
             unsafe { self.bufs.set_init(n) };
             if let Some(cursor) = &self.cursor {
-                cursor.set(cursor.get() + n as u64);
+                cursor.set(cursor.get().wrapping_add(n as u64));
             }
         }
         Step::Done((result, self.bufs))

@@ -8,6 +8,7 @@ mod accept;
 mod at;
 mod connect;
 mod inward;
+mod inward_rest;
 mod inward_vec;
 mod message;
 mod meta;
@@ -30,6 +31,7 @@ pub use accept::{Accept, accept};
 pub use at::{ReadAt, ReadvAt, WriteAt, WritevAt, read_at, readv_at, write_at, writev_at};
 pub use connect::{Connect, connect};
 pub use inward::{Recv, Stream, peek, read, recv, recv_exact};
+pub use inward_rest::{RecvToEnd, recv_to_end};
 pub use inward_vec::{Recvv, readv, recvv};
 pub use message::{RecvMsg, SendMsg, SendMsgTo, recv_msg, send_msg, send_vectored};
 pub use meta::{

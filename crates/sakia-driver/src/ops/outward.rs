@@ -15,7 +15,7 @@ use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Lane, Leftover, Side};
 use crate::op::{Cancel, Completion, Holds, Op};
 
-/// The op of [`send`] and [`write`].
+/// The op of [`send`] and [`write()`].
 #[derive(Debug)]
 pub struct Send<B> {
     fd: Aim,
@@ -41,7 +41,7 @@ impl<B: IoBuf> Send<B> {
     fn advance(mut self, n: usize) -> Step<Self> {
         self.sent += n;
         if let Stream::Cursor(cursor) = &self.stream {
-            cursor.set(cursor.get() + n as u64);
+            cursor.set(cursor.get().wrapping_add(n as u64));
         }
         if !self.all || self.sent == self.len {
             let sent = self.sent;
@@ -88,7 +88,7 @@ unsafe impl<B: IoBuf> Op for Send<B> {
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
         if let (Stream::Cursor(cursor), Ok(n)) = (&self.stream, done.result()) {
             // It was written, if to nobody's knowledge: the next write goes behind it.
-            cursor.set(cursor.get() + u64::from(n));
+            cursor.set(cursor.get().wrapping_add(u64::from(n)));
         }
         None
     }

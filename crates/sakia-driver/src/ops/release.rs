@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::addr::SockAddr;
+use crate::driver::Phase;
 use crate::fd::Fd;
+use crate::op::Refusal;
 use crate::op::lane::{Leftover, Side};
 
 /// What had arrived on a descriptor for futures that were dropped.
@@ -60,7 +62,7 @@ pub struct Release {
 /// Dropping the future closes the descriptor.
 ///
 /// # Errors
-/// If another handle of the descriptor (a split half) is left; it is not closed then.
+/// If another handle of the descriptor (a split half) is left; it is not closed then. If the runtime has ended with an op on it set aside.
 pub fn release(fd: Fd) -> Release {
     Release { fd: Some(fd) }
 }
@@ -85,6 +87,11 @@ impl Future for Release {
             fd.quiesce_in();
         }
         if fd.is_busy() {
+            if fd.inner().driver().phase() == Phase::Ended {
+                // What names it was set aside with the ring: nobody would ever wake us. The last to let go closes it.
+                self.fd = None;
+                return Poll::Ready(Err(Refusal::Ended.into()));
+            }
             return Poll::Pending;
         }
         let mut leftovers = Leftovers::default();

@@ -54,12 +54,11 @@ fn a_handle_is_refused_in_a_foreign_driver_and_outside_of_any() {
     // A refused future gives its place in the lane up.
     let mut first = ops::recv(&ours, Vec::with_capacity(4));
     let mut second = ops::recv(&ours, Vec::with_capacity(4));
-    let mut third = ops::recv(&ours, Vec::with_capacity(4));
+    let third = ops::recv(&ours, Vec::with_capacity(4));
     assert!(poll(&one, &mut first).is_pending() && poll(&one, &mut second).is_pending());
     assert!(poll(&two, &mut second).is_ready());
     std::io::Write::write_all(&mut peer, b"ab").unwrap();
     drop(first);
-    assert!(poll(&one, &mut third).is_pending() || true);
     assert_eq!(block_on(&one, third).1, b"ab");
     drop(ours);
     end(&one);

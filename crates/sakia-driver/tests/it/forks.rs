@@ -39,7 +39,7 @@ fn a_child_is_refused_and_its_drops_touch_neither_ring_nor_peers() {
             });
             assert_eq!(status, 0, "the child did not end well");
             std::io::Write::write_all(&mut peer, b"still here").unwrap();
-            assert_eq!(block_on(&driver, read.take().unwrap()).1, b"still her");
+            assert_eq!(block_on(&driver, read.take().unwrap()).1, b"still he");
             drop((ours, client));
             end(&driver);
         },

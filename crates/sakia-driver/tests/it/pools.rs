@@ -70,6 +70,7 @@ fn a_job_dropped_before_it_began_never_runs_and_one_at_the_end_is_cancelled() {
         )
     });
     drop(dropped);
+    std::thread::sleep(Duration::from_millis(30));
     end(&driver);
     let mut waiting = waiting;
     let Poll::Ready(Err(error)) = poll(&driver, &mut waiting) else {

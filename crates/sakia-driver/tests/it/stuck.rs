@@ -150,9 +150,14 @@ fn a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop() {
             let ours = adopt(&driver, file(), Kind::File);
             let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
             assert!(poll(&driver, &mut write).is_pending());
+            let other = adopt(&driver, file(), Kind::File);
+            let mut second = ops::write_at(&other, Held(page.start, Rc::default()), 0, 0);
+            assert!(poll(&driver, &mut second).is_pending());
             turn_for(&driver, Duration::from_millis(20));
             let report = driver.end(Instant::now() + Duration::from_millis(100));
-            assert_eq!(report.ops_quarantined, 1);
+            assert_eq!(report.ops_quarantined, 2);
+            let mut release = ops::release(other);
+            assert!(matches!(poll(&driver, &mut release), Poll::Ready(Err(_))));
             assert!(
                 poll(&driver, &mut write).is_pending(),
                 "its buffer cannot be given back"

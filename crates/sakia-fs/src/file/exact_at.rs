@@ -12,6 +12,9 @@ use sakia_driver::{Submit, ops};
 use super::File;
 use super::state::State;
 
+/// A read into what is left of a buffer.
+type ReadPart<B> = Submit<ops::ReadAt<Slice<B>>>;
+
 /// The least room that a read to the end asks for when its buffer is full.
 pub(super) const MIN_ROOM: usize = 8192;
 
@@ -120,7 +123,7 @@ pub struct ReadExactAt<'a, B: IoBufMut> {
     offset: u64,
     filled: usize,
     total: usize,
-    state: State<B, Submit<ops::ReadAt<Slice<B>>>>,
+    state: State<B, ReadPart<B>>,
 }
 
 impl<B: IoBufMut> Future for ReadExactAt<'_, B> {
@@ -210,7 +213,7 @@ pub struct ReadToEndAt<'a> {
     file: &'a File,
     offset: u64,
     filled: usize,
-    state: State<Vec<u8>, Submit<ops::ReadAt<Slice<Vec<u8>>>>>,
+    state: State<Vec<u8>, ReadPart<Vec<u8>>>,
 }
 
 impl Future for ReadToEndAt<'_> {

@@ -213,10 +213,10 @@ impl<B: IoBufMut> Future for ReadExact<'_, B> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let State::Rest(_) = this.state {
-            if let Err(answer) = this.start() {
-                return Poll::Ready(answer);
-            }
+        if let State::Rest(_) = this.state
+            && let Err(answer) = this.start()
+        {
+            return Poll::Ready(answer);
         }
         let State::Run(op) = &mut this.state else {
             panic!("a read was polled after it had completed");

@@ -123,10 +123,10 @@ impl File {
 
     /// After a write that appended: the cursor stands where the kernel's does, behind what was written.
     fn follow_append(&self) {
-        if let (Some(cursor), true) = (self.cursor(), self.appends()) {
-            if let Ok(at) = self.fd.seek(0, SEEK_CUR) {
-                cursor.set(at);
-            }
+        if let (Some(cursor), true) = (self.cursor(), self.appends())
+            && let Ok(at) = self.fd.seek(0, SEEK_CUR)
+        {
+            cursor.set(at);
         }
     }
 }

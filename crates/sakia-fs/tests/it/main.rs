@@ -11,6 +11,7 @@ mod options;
 mod positioned;
 mod sequential;
 mod streams;
+mod traits;
 mod whole;
 
 use std::future::{Future, poll_fn};

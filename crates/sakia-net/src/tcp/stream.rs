@@ -12,7 +12,7 @@ use crate::noun::{self, Handle, IntoStd, noun};
 use crate::option;
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket, reunite, split};
 use crate::stream::{
-    Peek, Read, ReadExact, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
+    Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
 };
 use crate::traits::AsStream;
 
@@ -226,6 +226,20 @@ impl TcpStream {
     /// `UnexpectedEof` if the stream ends before, with the buffer as far as it was filled; else as recv(2).
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
         self.fd.read_exact(buf)
+    }
+
+    /// Reads until the stream ends, and appends it to the buffer (`IORING_OP_RECV`, Linux 5.6; recv(2)).
+    ///
+    /// # Cancellation
+    ///
+    /// No byte is lost: what was read goes back to the stream, and the next read begins with it.
+    ///
+    /// # Errors
+    ///
+    /// As recv(2), with what was read in the buffer.
+    #[doc(alias = "IORING_OP_RECV")]
+    pub fn read_to_end(&self, buf: Vec<u8>) -> ReadToEnd<'_> {
+        self.fd.read_to_end(buf)
     }
 
     /// Reads into several buffers in order (`IORING_OP_READV`, Linux 5.1; readv(2)).

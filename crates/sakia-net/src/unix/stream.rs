@@ -15,7 +15,7 @@ use crate::noun::{self, Handle, IntoStd, become_a, noun};
 use crate::option;
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket, reunite, split};
 use crate::stream::{
-    Peek, Read, ReadExact, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
+    Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
 };
 use crate::traits::AsStream;
 use crate::unix::addr::UnixAddr;
@@ -51,7 +51,7 @@ impl AsStream for UnixStream {
 ///
 /// # Cancellation
 ///
-/// The attempt is cancelled, and the socket is closed before the drop returns.
+/// As [`UnixStream::connect`].
 #[must_use = "futures do nothing unless polled"]
 pub struct UnixConnect {
     /// The op comes first, so that a drop cancels it before the socket is closed.
@@ -105,7 +105,8 @@ impl UnixStream {
     ///
     /// # Cancellation
     ///
-    /// The attempt is cancelled, and the socket is closed before the drop returns.
+    /// The attempt is cancelled. The socket is closed when the kernel has let go of it: before the drop returns, but for an attempt at a
+    /// listener whose backlog is full, which rests on a thread of the kernel's.
     ///
     /// # Errors
     ///
@@ -305,6 +306,20 @@ impl UnixStream {
     /// `UnexpectedEof` if the stream ends before, with the buffer as far as it was filled; else as recv(2).
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
         self.fd.read_exact(buf)
+    }
+
+    /// Reads until the stream ends, and appends it to the buffer (`IORING_OP_RECV`, Linux 5.6; recv(2)).
+    ///
+    /// # Cancellation
+    ///
+    /// No byte is lost: what was read goes back to the stream, and the next read begins with it.
+    ///
+    /// # Errors
+    ///
+    /// As recv(2), with what was read in the buffer.
+    #[doc(alias = "IORING_OP_RECV")]
+    pub fn read_to_end(&self, buf: Vec<u8>) -> ReadToEnd<'_> {
+        self.fd.read_to_end(buf)
     }
 
     /// Reads into several buffers in order (`IORING_OP_READV`, Linux 5.1; readv(2)).

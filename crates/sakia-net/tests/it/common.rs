@@ -45,10 +45,10 @@ fn block_on<F: Future>(driver: &Driver, future: F) -> F::Output {
     let started = Instant::now();
     let mut future = pin!(future);
     loop {
-        if flag.woken.swap(false, Ordering::SeqCst) {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return output;
-            }
+        if flag.woken.swap(false, Ordering::SeqCst)
+            && let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
+        {
+            return output;
         }
         assert!(started.elapsed() < PATIENCE, "the test hangs");
         let park = if flag.woken.load(Ordering::SeqCst) {

@@ -370,3 +370,32 @@ fn into_std_of_a_listener_gives_the_connection_that_nobody_took() {
         assert_eq!(read_all(&mut peer), b"late");
     });
 }
+
+#[test]
+fn a_read_to_end_that_is_dropped_half_way_gives_back_what_it_has_read() {
+    run(async {
+        let (ours, mut peer) = pair().await;
+        peer.write_all(b"abc").unwrap();
+        laps(2).await;
+        let mut rest = ours.read_to_end(b"mine".to_vec());
+        pends(&mut rest).await;
+        laps(2).await;
+        pends(&mut rest).await;
+        peer.write_all(b"def").unwrap();
+        laps(2).await;
+        drop(rest);
+        laps(2).await;
+        let mut first = Vec::new();
+        while first.len() < 4 {
+            let (n, buf) = ours.read(Vec::with_capacity(2).slice(..2)).await;
+            assert!(n.unwrap() > 0);
+            first.extend_from_slice(&buf);
+        }
+        peer.write_all(b"gh").unwrap();
+        drop(peer);
+        let had = first.len();
+        let (n, all) = ours.read_to_end(first).await;
+        assert_eq!(n.unwrap(), all.len() - had);
+        assert_eq!(&all, b"abcdefgh");
+    });
+}

@@ -1,0 +1,121 @@
+//! All that comes in a stream until it ends, appended to a vector that grows.
+//!
+//! It holds the descriptor's lane in from the first byte to the end of the stream; dropped before, it gives back what it has read.
+
+use std::io;
+
+use sakia_buf::BufResult;
+
+use super::{Aim, aimed, clamp};
+use crate::fd::{Fd, FdRef};
+use crate::kernel::abi::{Sqe, opcode};
+use crate::op::future::{LaneOp, Laned, Step};
+use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::{Cancel, Completion, Holds, Op};
+
+/// The least room that a read is given.
+const ROOM: usize = 8 * 1024;
+
+/// The op of [`recv_to_end`].
+#[derive(Debug)]
+pub struct RecvToEnd {
+    fd: Aim,
+    buf: Vec<u8>,
+    /// The caller's bytes, which come before ours.
+    had: usize,
+    /// Where the kernel writes, and how much: the spare room of `buf`, asked for once when it is lent.
+    spare: (*mut u8, usize),
+}
+
+impl RecvToEnd {
+    fn done(self, result: io::Result<()>) -> Step<Self> {
+        let read = self.buf.len() - self.had;
+        Step::Done((result.map(|()| read), self.buf))
+    }
+}
+
+// SAFETY: the address is the spare room of the vector, on the heap, which nobody touches until the completion; the descriptor is held.
+unsafe impl Op for RecvToEnd {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Idle;
+    const LANE: Option<Side> = Some(Side::In);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        if self.buf.capacity() - self.buf.len() < ROOM / 4 {
+            self.buf.reserve(ROOM);
+        }
+        let spare = self.buf.spare_capacity_mut();
+        self.spare = (spare.as_mut_ptr().cast(), spare.len());
+        let (addr, len) = (self.spare.0 as u64, clamp(self.spare.1));
+        *sqe = Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0);
+        Holds::one(fd)
+    }
+
+    fn complete(mut self, done: Completion) -> Self::Output {
+        match done.result() {
+            Ok(0) => self.done(Ok(())),
+            Ok(n) => {
+                // SAFETY: the kernel has written the first n bytes of the spare room, and n is at most its length.
+                unsafe { self.buf.set_len(self.buf.len() + n as usize) };
+                Step::Again(self)
+            }
+            Err(error) => self.done(Err(error)),
+        }
+    }
+
+    fn abandon(&mut self) -> Option<Leftover> {
+        let read = &self.buf[self.had..];
+        (!read.is_empty()).then(|| Leftover::Bytes(Bytes::new(read.to_vec())))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        match done.result() {
+            Ok(0) => Some(Leftover::End),
+            Ok(n) => {
+                // SAFETY: `spare` is the vector's own memory, as it was lent; the kernel has written n bytes of it and has let go.
+                let bytes = unsafe { std::slice::from_raw_parts(self.spare.0, n as usize) };
+                Some(Leftover::Bytes(Bytes::new(bytes.to_vec())))
+            }
+            Err(_) if done.was_cancelled() => None,
+            Err(_) => Some(Leftover::Error(done.errno())),
+        }
+    }
+}
+
+impl LaneOp for RecvToEnd {
+    type Result = BufResult<usize, Vec<u8>>;
+    const SIDE: Side = Side::In;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.fd = Some(fd.clone());
+    }
+
+    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+        let buf = &mut self.buf;
+        let served = lane.serve_bytes(false, |bytes| {
+            buf.extend_from_slice(bytes);
+            bytes.len()
+        });
+        match served {
+            Some(Ok(0)) => Ok(self.done(Ok(()))),
+            Some(Ok(_)) => Ok(Step::Again(self)),
+            Some(Err(error)) => Ok(self.done(Err(error))),
+            None => Err(self),
+        }
+    }
+}
+
+/// Receives until the stream ends, and appends it to `buf` (`IORING_OP_RECV`, Linux 5.6; recv(2)).
+///
+/// # Cancellation
+/// What it has read goes back to the stream, and the next read begins with it.
+pub fn recv_to_end(fd: &Fd, buf: Vec<u8>) -> Laned<RecvToEnd> {
+    let op = RecvToEnd {
+        fd: None,
+        had: buf.len(),
+        buf,
+        spare: (std::ptr::null_mut(), 0),
+    };
+    Laned::new(fd.inner().clone(), op)
+}
