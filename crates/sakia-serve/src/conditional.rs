@@ -1,5 +1,6 @@
 //! What makes two states of a file the same, and what a request's conditions say to that (RFC 9110, section 13).
 
+use std::cmp::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::header::{
@@ -44,31 +45,33 @@ impl Validators {
 
     /// Weighs a request's conditions in the order of section 13.2.2.
     pub(crate) fn weigh(&self, headers: &HeaderMap) -> Verdict {
-        if headers.contains_key(IF_MATCH) {
+        let holds = if headers.contains_key(IF_MATCH) {
             // A weak tag never matches here.
-            if !self.is_listed(headers, IF_MATCH, |tag| tag == self.etag) {
-                return Verdict::Failed;
-            }
-        } else if let (Some(since), Some(modified)) =
-            (date(headers, IF_UNMODIFIED_SINCE), self.modified)
-        {
-            if modified > since {
-                return Verdict::Failed;
-            }
+            self.is_listed(headers, IF_MATCH, |tag| tag == self.etag)
+        } else {
+            self.compare(headers, IF_UNMODIFIED_SINCE)
+                .is_none_or(Ordering::is_le)
+        };
+        if !holds {
+            return Verdict::Failed;
         }
-        if headers.contains_key(IF_NONE_MATCH) {
-            let same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == self.etag;
-            if self.is_listed(headers, IF_NONE_MATCH, same) {
-                return Verdict::NotModified;
-            }
-        } else if let (Some(since), Some(modified)) =
-            (date(headers, IF_MODIFIED_SINCE), self.modified)
-        {
-            if modified <= since {
-                return Verdict::NotModified;
-            }
+        let same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == self.etag;
+        let known = if headers.contains_key(IF_NONE_MATCH) {
+            self.is_listed(headers, IF_NONE_MATCH, same)
+        } else {
+            self.compare(headers, IF_MODIFIED_SINCE)
+                .is_some_and(Ordering::is_le)
+        };
+        if known {
+            Verdict::NotModified
+        } else {
+            Verdict::Go
         }
-        Verdict::Go
+    }
+
+    /// Compares the file's date with that of a header; `None` where either is missing or makes no sense.
+    fn compare(&self, headers: &HeaderMap, name: HeaderName) -> Option<Ordering> {
+        Some(self.modified?.cmp(&date(headers, name)?))
     }
 
     /// Whether a range may be served: only of the very state that the client has the rest of.
@@ -262,6 +265,7 @@ mod tests {
         assert_eq!(told(Some(now + Duration::from_secs(9))), None);
         assert_eq!(told(Some(UNIX_EPOCH - Duration::from_secs(9))), None);
         assert_eq!(told(None), None);
-        assert!(Validators::new(1, 2, Some(past), now).fresh);
+        assert!(Validators::new(1, 2, Some(now), now).fresh);
+        assert!(!Validators::new(1, 2, Some(past), now).fresh);
     }
 }

@@ -27,12 +27,6 @@ pub(crate) struct Files {
     root: Dir,
 }
 
-/// What a path leads to.
-enum Found {
-    File(File, Metadata),
-    Directory,
-}
-
 impl Files {
     pub(crate) async fn beneath(root: &Path) -> io::Result<Self> {
         Ok(Self {
@@ -69,12 +63,12 @@ impl Files {
         let path = target.relative();
         match self.find(&path).await? {
             // "/file/" is no name of a file.
-            Found::File(..) if target.slash => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
-            Found::File(file, about) => Ok(send(method, headers, &path, file, &about)),
-            Found::Directory if !target.slash => Ok(reply::moved(&target.directory_url())),
-            Found::Directory => {
+            Some(_) if target.slash => Err(io::Error::from_raw_os_error(libc::ENOTDIR)),
+            Some((file, about)) => Ok(send(method, headers, &path, file, &about)),
+            None if !target.slash => Ok(reply::moved(&target.directory_url())),
+            None => {
                 let index = path.join("index.html");
-                if let Ok(Found::File(file, about)) = self.find(&index).await {
+                if let Ok(Some((file, about))) = self.find(&index).await {
                     return Ok(send(method, headers, &index, file, &about));
                 }
                 self.list(&path, target).await
@@ -82,8 +76,8 @@ impl Files {
         }
     }
 
-    /// Opens what a path leads to, if it is a file or a directory. Nothing else is served: a device or a FIFO has no length.
-    async fn find(&self, path: &Path) -> io::Result<Found> {
+    /// Opens the file that a path leads to; `None` is a directory. Nothing else is served: a device or a FIFO has no length.
+    async fn find(&self, path: &Path) -> io::Result<Option<(File, Metadata)>> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NOCTTY);
         let open = self.root.open_file(path, &options);
@@ -91,9 +85,9 @@ impl Files {
         let file = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let about = file.metadata().await?;
         if about.is_dir() {
-            Ok(Found::Directory)
+            Ok(None)
         } else if about.is_file() {
-            Ok(Found::File(file, about))
+            Ok(Some((file, about)))
         } else {
             Err(io::Error::from_raw_os_error(libc::ENXIO))
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sakia_driver::{FdState, Kind, ops};
 
-use crate::help::{Count, adopt, alone, block_on, driver, end, fill, pair, poll, poll_by, turns};
+use crate::help::{Count, adopt, block_on, driver, end, fill, pair, poll, poll_by, turns};
 
 fn is_open(raw: i32) -> bool {
     // SAFETY: F_GETFD reads a number.
@@ -200,51 +200,4 @@ fn a_panic_that_unwinds_through_handles_and_futures_closes_everything() {
     assert!(caught.is_err());
     assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     end(&driver);
-}
-
-#[test]
-fn a_close_that_outlasts_the_deadline_is_in_doubt_and_never_repeated() {
-    alone(
-        "closes::a_close_that_outlasts_the_deadline_is_in_doubt_and_never_repeated",
-        || {
-            let driver = driver();
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let _peer = listener.accept().unwrap();
-            let raw = client.as_raw_fd();
-            let ours = adopt(&driver, client, Kind::TcpStream);
-            ours.set_linger(Some(1)).unwrap();
-            for _ in 0..5 {
-                // Both buffers are to be full, so that the close waits for a peer who takes nothing.
-                fill(&ours);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            drop(ours);
-            let start = Instant::now();
-            let report = driver.end(start + Duration::from_millis(200));
-            assert!(
-                start.elapsed() < Duration::from_millis(800),
-                "{:?}",
-                start.elapsed()
-            );
-            let in_doubt: Vec<_> = report.closes_in_doubt.iter().map(|fd| fd.number).collect();
-            assert_eq!(in_doubt, [raw]);
-            assert_eq!((report.ops_quarantined, sakia_driver::graves()), (0, 1));
-            drop(driver);
-            // The number may be somebody else's by now.
-            let files: Vec<File> = (0..8).map(|_| File::open("/dev/null").unwrap()).collect();
-            while sakia_driver::graves() > 0 {
-                assert!(
-                    start.elapsed() < Duration::from_secs(8),
-                    "the grave is never empty"
-                );
-                end(&crate::help::driver());
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            assert!(
-                files.iter().all(|file| is_open(file.as_raw_fd())),
-                "nobody's descriptor was closed"
-            );
-        },
-    );
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sakia_buf::IoBuf;
-use sakia_driver::{Kind, graves, ops};
+use sakia_driver::{Driver, Kind, graves, ops};
 
 use crate::help::{adopt, alone, driver, end, fork, poll, turn_for};
 
@@ -36,7 +36,7 @@ impl Page {
                 0,
             );
             assert_ne!(start, libc::MAP_FAILED);
-            let uffd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
+            let uffd = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC | libc::O_NONBLOCK);
             assert!(uffd >= 0, "{}", std::io::Error::last_os_error());
             let uffd = OwnedFd::from_raw_fd(uffd as i32);
             let mut api = [0xaau64, 0, 0];
@@ -50,6 +50,20 @@ impl Page {
                 start: start.cast(),
                 uffd,
             }
+        }
+    }
+
+    /// Turns until `n` more readers of the page are stuck in it: before, a cancel could still end them.
+    fn catch(&self, driver: &Rc<Driver>, n: usize) {
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut caught = 0;
+        while caught < n {
+            assert!(Instant::now() < until, "nobody reads the page");
+            turn_for(driver, Duration::from_millis(2));
+            let mut event = [0u8; 32];
+            // SAFETY: a uffd_msg is 32 bytes long, and they are ours.
+            let got = unsafe { libc::read(self.uffd.as_raw_fd(), event.as_mut_ptr().cast(), event.len()) };
+            caught += usize::from(got == 32);
         }
     }
 
@@ -113,7 +127,7 @@ fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
             let ours = adopt(&driver, file(), Kind::File);
             let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
             assert!(poll(&driver, &mut write).is_pending());
-            turn_for(&driver, Duration::from_millis(20));
+            page.catch(&driver, 1);
             drop(write);
             let start = Instant::now();
             // Long enough for every doubling of a drain's waits.
@@ -153,7 +167,7 @@ fn a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop() {
             let other = adopt(&driver, file(), Kind::File);
             let mut second = ops::write_at(&other, Held(page.start, Rc::default()), 0, 0);
             assert!(poll(&driver, &mut second).is_pending());
-            turn_for(&driver, Duration::from_millis(20));
+            page.catch(&driver, 2);
             let report = driver.end(Instant::now() + Duration::from_millis(100));
             assert_eq!(report.ops_quarantined, 2);
             let mut release = ops::release(other);
@@ -187,14 +201,13 @@ fn a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing() {
         "stuck::a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing",
         || {
             let page = Page::new();
-            let (start, uffd) = (page.start as usize, page.uffd.as_raw_fd());
             let thread = std::thread::spawn(move || {
                 let driver = driver();
                 let ours = adopt(&driver, file(), Kind::File);
                 let drops = Rc::new(Cell::new(0));
                 let mut write = ops::write_at(&ours, Held(start as *mut u8, drops), 0, 0);
                 assert!(poll(&driver, &mut write).is_pending());
-                turn_for(&driver, Duration::from_millis(20));
+                page.catch(&driver, 1);
                 drop(write);
                 assert_eq!(
                     driver
@@ -221,7 +234,7 @@ fn a_child_that_inherits_a_grave_may_make_a_runtime_and_exit() {
             let ours = adopt(&driver_, file(), Kind::File);
             let mut write = ops::write_at(&ours, Held(page.start, Rc::default()), 0, 0);
             assert!(poll(&driver_, &mut write).is_pending());
-            turn_for(&driver_, Duration::from_millis(20));
+            page.catch(&driver_, 1);
             drop(write);
             assert_eq!(
                 driver_
