@@ -121,6 +121,30 @@ fn a_runtime_that_ends_gives_all_of_its_memory_back() {
 }
 
 #[test]
+fn a_future_that_is_left_undropped_keeps_its_place_for_ever() {
+    struct Spawns;
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            let pinned = [7_u8; 5000];
+            drop(sakia_executor::spawn(async move {
+                pending::<()>().await;
+                std::hint::black_box(pinned);
+            }));
+        }
+    }
+    let ((_, bytes), ()) = allocated(|| {
+        let executor = warm();
+        let spawns = Spawns;
+        drop(executor.spawn(async move {
+            let _spawns = spawns;
+            pending::<()>().await;
+        }));
+        assert_eq!(executor.clear(Some(std::time::Instant::now())).left, 1);
+    });
+    assert!(bytes >= 5000, "only {bytes} bytes are left");
+}
+
+#[test]
 fn neither_a_local_nor_a_remote_wake_allocates() {
     let executor = warm();
     let slot = std::rc::Rc::new(Cell::new(None));

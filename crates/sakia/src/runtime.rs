@@ -173,10 +173,8 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut woken = true;
             loop {
-                if woken {
-                    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                        return output;
-                    }
+                if woken && let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                    return output;
                 }
                 inner.lap();
                 woken = inner.executor.take_root_wake();

@@ -154,9 +154,10 @@ impl Descriptor {
         self.linger.set(linger);
     }
 
-    /// The orphan of this side has ended.
+    /// A future, or an orphan, of this side has ended: was it the last before the end that is to be told?
     pub(crate) fn side_ended(&self, side: Side) {
-        if side == Side::Out && self.fin.take() {
+        if side == Side::Out && self.fin.get() && self.lane(side).is_free() {
+            self.fin.set(false);
             self.send_fin();
         }
     }
@@ -283,13 +284,10 @@ impl Fd {
         Rc::strong_count(&self.inner) > self.inner.handles.get() as usize
     }
 
-    /// Tells the peer that no more will come (shutdown(2) SHUT_WR), at once or behind the abandoned write that is still under way.
+    /// Tells the peer that no more will come (shutdown(2) SHUT_WR), at once or behind the writes that are still under way, awaited or not.
     pub fn finish_writes(&self) {
-        if self.inner.lane(Side::Out).orphan().is_some() {
-            self.inner.fin.set(true);
-        } else {
-            self.inner.send_fin();
-        }
+        self.inner.fin.set(true);
+        self.inner.side_ended(Side::Out);
     }
 
     /// Cancels the ops that were abandoned on it, and reaps what ends at once.

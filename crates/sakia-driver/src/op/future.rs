@@ -285,7 +285,9 @@ impl<O: LaneOp> Laned<O> {
     }
 
     fn leave(&mut self) {
-        if let Some(waker) = self.fd.lane(O::SIDE).leave(&mut self.pass) {
+        let next = self.fd.lane(O::SIDE).leave(&mut self.pass);
+        self.fd.side_ended(O::SIDE);
+        if let Some(waker) = next {
             waker.wake();
         }
     }

@@ -204,6 +204,13 @@ impl Lane {
         self.held.get()
     }
 
+    /// Whether nobody holds the lane or waits for it, and no orphan is under way.
+    pub(crate) fn is_free(&self) -> bool {
+        let cold = self.cold.borrow();
+        let waits = cold.as_ref().is_some_and(|cold| !cold.queue.is_empty());
+        !self.held.get() && self.orphan.get().is_none() && !waits
+    }
+
     pub(crate) fn orphan(&self) -> Option<Tag> {
         self.orphan.get()
     }

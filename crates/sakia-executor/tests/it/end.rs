@@ -1,13 +1,16 @@
 //! The end: close, clear, drop; destructors that spawn; what is left of a runtime that is gone.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::process::Command;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use sakia_executor::{Executor, spawn};
+use sakia_executor::{Executor, JoinHandle, spawn};
 
 use crate::help::{OnDrop, Seen, Woken, executor, peek, settle};
 
@@ -155,6 +158,45 @@ fn the_handle_of_a_task_that_was_left_resolves_to_cancelled() {
     assert!(matches!(peek(&mut handle), Poll::Ready(Err(e)) if e.is_cancelled()));
 }
 
+/// Spawns a task whenever it is woken, and waits for that task with itself.
+struct Breeder(Mutex<Vec<JoinHandle<()>>>, AtomicUsize);
+
+impl Breeder {
+    fn breed(self: &Arc<Self>) {
+        let mut handle = spawn(pending::<()>());
+        let waker = Waker::from(self.clone());
+        let pends = Future::poll(Pin::new(&mut handle), &mut Context::from_waker(&waker));
+        if pends.is_pending() {
+            self.0.lock().unwrap().push(handle);
+        }
+    }
+}
+
+impl Wake for Breeder {
+    fn wake(self: Arc<Self>) {
+        // A bound for the case that this test fails.
+        if self.1.fetch_add(1, SeqCst) < 1_000 {
+            self.breed();
+        }
+    }
+}
+
+#[test]
+fn a_waker_that_spawns_whenever_a_task_is_left_ends_at_the_deadline() {
+    let executor = executor();
+    let breeder = Arc::new(Breeder(Mutex::default(), AtomicUsize::new(0)));
+    let late = breeder.clone();
+    let on_drop = OnDrop(move || late.breed());
+    drop(executor.spawn(async move {
+        let _on_drop = on_drop;
+        pending::<()>().await;
+    }));
+    let cleared = executor.clear(Some(Instant::now()));
+    assert_eq!((cleared.dropped, cleared.left), (1, 2));
+    assert_eq!(breeder.1.load(SeqCst), 1);
+    breeder.0.lock().unwrap().clear();
+}
+
 #[test]
 fn a_clear_inside_a_poll_passes_over_the_running_task() {
     let executor = Rc::new(executor());
@@ -255,13 +297,15 @@ fn an_executor_dropped_under_its_own_poll_leaks_and_touches_nothing() {
     }
     if std::env::var_os(FLAG).is_some() {
         EXECUTOR.with(|executor| {
-            drop(executor.spawn(async {
-                // Were the running task dropped, this would end the process otherwise than with 7.
-                let _fatal = OnDrop(|| std::process::abort());
+            // Were a task dropped, this would end the process otherwise than with 7.
+            let fatal = || OnDrop(|| std::process::abort());
+            let (running, waiting) = (fatal(), fatal());
+            drop(executor.spawn(async move {
+                let _fatal = running;
                 std::process::exit(7);
             }));
-            drop(executor.spawn(async {
-                let _fatal = OnDrop(|| std::process::abort());
+            drop(executor.spawn(async move {
+                let _fatal = waiting;
                 pending::<()>().await;
             }));
             executor.run(1, || {});

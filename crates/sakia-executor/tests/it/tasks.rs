@@ -153,6 +153,29 @@ fn a_dropped_handle_detaches_and_its_output_is_dropped_by_the_loop() {
 }
 
 #[test]
+fn a_detached_output_is_dropped_by_the_loop_though_a_waker_is_left() {
+    for inside in [true, false] {
+        let executor = executor();
+        let (seen, drops) = (Seen::new(), Rc::new(Cell::new(0)));
+        let (probe, on_drop) = (seen.probe(), drops.clone());
+        let handle = executor.spawn(async move {
+            probe.await;
+            OnDrop(move || on_drop.set(on_drop.get() + 1))
+        });
+        settle(&executor);
+        let entered = inside.then(|| executor.enter());
+        drop(handle);
+        drop(entered);
+        let kept = seen.waker();
+        seen.open.set(true);
+        kept.wake_by_ref();
+        settle(&executor);
+        assert_eq!(drops.get(), 1);
+        kept.wake();
+    }
+}
+
+#[test]
 fn an_output_nobody_takes_is_dropped_with_its_handle() {
     let executor = executor();
     let drops = Rc::new(Cell::new(0));
@@ -402,16 +425,22 @@ fn a_run_inside_a_poll_polls_the_others_and_not_the_running_one() {
     let executor = Rc::new(executor());
     let polled = Rc::new(Cell::new(false));
     let (inner, flag) = (executor.clone(), polled.clone());
-    let outer = executor.spawn(async move {
-        let waker = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        waker.wake_by_ref(); // ready, and running
-        inner.run(8, || {});
-        assert!(flag.get());
-    });
+    let mut polls = 0;
+    let outer = executor.spawn(std::future::poll_fn(move |cx| {
+        polls += 1;
+        if polls == 1 {
+            cx.waker().wake_by_ref(); // ready, and running
+            inner.run(8, || {});
+            assert!(flag.get());
+            return Poll::Pending; // that wake must not be lost
+        }
+        Poll::Ready(())
+    }));
     let flag = polled.clone();
     drop(executor.spawn(async move { flag.set(true) }));
     settle(&executor);
     assert!(outer.is_finished());
+    assert_eq!(executor.stats().panicked, 0);
 }
 
 #[test]

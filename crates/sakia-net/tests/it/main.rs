@@ -12,3 +12,4 @@ mod tcp;
 mod traits;
 mod udp;
 mod unix;
+mod untied;

@@ -23,8 +23,7 @@ async fn ask<R: AsyncRead, W: AsyncWrite>(mut from: R, mut to: W) -> Vec<u8> {
 
 /// Reads a question to its end, and answers.
 async fn answer(peer: &UnixStream) {
-    let mut reader = peer;
-    assert_eq!(reader.read_to_end(Vec::new()).await.1, b"question");
+    assert_eq!(peer.read_to_end(Vec::new()).await.1, b"question");
     peer.write_all("the answer").await.0.unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
 }
