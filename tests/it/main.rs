@@ -7,4 +7,5 @@ mod exits_ends;
 mod exits_files;
 mod exits_limits;
 mod exits_sockets;
+mod runtime;
 mod support;
