@@ -29,12 +29,13 @@ use crate::{FileType, OnPool, Request, Stat};
 /// As [`std::fs::read_dir`] and its iterator.
 pub fn read_dir(path: impl AsRef<Path>) -> OnPool<ReadDir> {
     let root: Arc<Path> = path.as_ref().into();
-    OnPool::new(move || list(&root))
+    OnPool::new(move || list(&root, Some(&root)))
 }
 
-fn list(root: &Arc<Path>) -> io::Result<ReadDir> {
+/// Lists what is at `path`; the entries say that they are in `root`.
+fn list(path: &Path, root: Option<&Arc<Path>>) -> io::Result<ReadDir> {
     let mut entries = Vec::new();
-    for entry in std::fs::read_dir(root)? {
+    for entry in std::fs::read_dir(path)? {
         let entry = entry?;
         let file_type = match entry.file_type() {
             Ok(kind) => kind.into(),
@@ -43,7 +44,7 @@ fn list(root: &Arc<Path>) -> io::Result<ReadDir> {
             Err(_) => FileType::UNKNOWN,
         };
         entries.push(DirEntry {
-            root: root.clone(),
+            root: root.cloned(),
             file_name: entry.file_name(),
             file_type,
         });
@@ -70,9 +71,11 @@ pub struct ReadDir {
 }
 
 impl ReadDir {
-    /// Reads the listing, on the thread that asks.
-    pub(crate) fn of(root: &Path) -> io::Result<Self> {
-        list(&root.into())
+    /// Reads the listing of a directory that is known by its descriptor alone, on the thread that asks.
+    ///
+    /// `path` leads to it only for now, so the entries must not remember it: later it may lead elsewhere.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        list(path, None)
     }
 }
 
@@ -105,7 +108,8 @@ impl ExactSizeIterator for ReadDir {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct DirEntry {
-    root: Arc<Path>,
+    /// The directory's path; a listing by descriptor has none.
+    root: Option<Arc<Path>>,
     file_name: OsString,
     file_type: FileType,
 }
@@ -116,9 +120,12 @@ impl DirEntry {
         self.file_name.clone()
     }
 
-    /// Returns the directory's path, as it was given, with the name.
+    /// Returns the directory's path, as it was given, with the name; the name alone if [`Dir::read_dir`](crate::Dir::read_dir) listed it.
     pub fn path(&self) -> PathBuf {
-        self.root.join(&self.file_name)
+        match &self.root {
+            Some(root) => root.join(&self.file_name),
+            None => self.file_name.clone().into(),
+        }
     }
 
     /// Returns the type as the listing told it; a symbolic link is not followed.
@@ -142,8 +149,12 @@ impl DirEntry {
     /// ```
     ///
     /// # Errors
-    /// What statx(2) says.
+    /// What statx(2) says; `Unsupported` if [`Dir::read_dir`](crate::Dir::read_dir) listed it: open it by its `Dir` and ask the file.
     pub fn metadata(&self) -> Request<'static, Stat> {
-        crate::symlink_metadata(self.path())
+        if self.root.is_some() {
+            return crate::symlink_metadata(self.path());
+        }
+        let why = "an entry of a directory without a path is opened by its Dir";
+        Request::known(Err(io::Error::new(io::ErrorKind::Unsupported, why)))
     }
 }

@@ -6,6 +6,9 @@
 
 mod abi;
 mod beneath;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod content;
 mod dir;
 mod file;

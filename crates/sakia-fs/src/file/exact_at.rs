@@ -275,3 +275,24 @@ fn debug(f: &mut fmt::Formatter<'_>, name: &str, done: usize, state: &str) -> fm
     let mut debug = f.debug_struct(name);
     debug.field("done", &done).field("state", &state).finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::block_on;
+
+    /// Linux writes to a file short only when its disk runs full, so the short write is pretended.
+    #[test]
+    fn a_write_of_all_goes_on_behind_a_short_write() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, "he...").unwrap();
+        block_on(async {
+            let file = File::options().write(true).open(&path).await.unwrap();
+            let mut all = file.write_all_at("hello, wheel", 0);
+            all.written = 2;
+            let (result, _) = all.await;
+            result.unwrap();
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"hello, wheel");
+    }
+}

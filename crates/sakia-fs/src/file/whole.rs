@@ -274,13 +274,9 @@ impl fmt::Debug for SetPermissions<'_> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
-#[cfg(test)]
 mod tests {
-    use super::common::block_on;
     use super::*;
+    use crate::common::block_on;
 
     #[test]
     fn the_length_is_set_without_an_opcode_too() {

@@ -34,12 +34,15 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         });
         let waker = Waker::from(waking.clone());
         let mut cx = Context::from_waker(&waker);
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 break output;
             }
+            // A test that waits for what never comes is to fail, not to hang.
+            assert!(began.elapsed() < Duration::from_secs(20), "it hangs");
             let woken = || waking.woken.swap(false, Ordering::SeqCst);
-            let park = if woken() { Park::No } else { Park::Forever };
+            let park = if woken() { Park::No } else { Park::For(second) };
             driver.turn(park, woken).expect("a turn");
         }
     });

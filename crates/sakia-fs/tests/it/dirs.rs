@@ -124,3 +124,59 @@ fn a_call_on_the_pool_is_lazy_and_not_made_outside_a_runtime() {
     };
     assert!(error.to_string().contains("runtime"));
 }
+
+#[test]
+fn a_listing_by_descriptor_is_of_that_directory_and_remembers_no_path() {
+    let dir = tempdir();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("file"), "").unwrap();
+    block_on(async {
+        let base = fs::Dir::open(&old).await.unwrap();
+        std::fs::rename(&old, &new).unwrap();
+        std::fs::create_dir(&old).unwrap();
+        let entries: Vec<_> = base.read_dir().await.unwrap().collect();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].path(), std::path::Path::new("file"));
+        assert!(entries[0].file_type().is_file());
+        let error = entries[0].metadata().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    });
+}
+
+#[test]
+fn no_path_leads_out_of_a_base() {
+    let dir = tempdir();
+    let root = dir.path().join("root");
+    std::fs::create_dir_all(root.join("sub")).unwrap();
+    std::fs::write(dir.path().join("secret"), "secret").unwrap();
+    std::fs::write(root.join("page"), "page").unwrap();
+    std::os::unix::fs::symlink("../secret", root.join("way-out")).unwrap();
+    std::os::unix::fs::symlink("../page", root.join("sub/way-in")).unwrap();
+    block_on(async {
+        let base = fs::Dir::open(&root).await.unwrap();
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        for inside in ["page", "./page", "sub/../page", "sub/way-in"] {
+            let file = base.open_file(inside, &options).await.unwrap();
+            assert_eq!(file.read_to_end(Vec::new()).await.1, b"page", "{inside}");
+        }
+        let absolute = root.join("page");
+        let hostile = [
+            "../secret",
+            "sub/../../secret",
+            "way-out",
+            absolute.to_str().unwrap(),
+        ];
+        for path in hostile {
+            let error = base.open_file(path, &options).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices, "{path}");
+            assert!(base.open_dir(path).await.is_err(), "{path}");
+        }
+        let sub = base.open_dir("sub").await.unwrap();
+        assert!(sub.metadata().await.unwrap().is_dir());
+        assert!(sub.open_file("../page", &options).await.is_err());
+        let error = base.open_file("a\0b", &options).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    });
+}

@@ -174,6 +174,9 @@ fn whole_files_are_read_and_written() {
         let (result, back) = fs::write(dir.path(), "text").await;
         assert_eq!(result.unwrap_err().kind(), ErrorKind::IsADirectory);
         assert_eq!(back, "text");
+        let (result, back) = fs::write("/dev/full", "text").await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(back, "text");
         fs::write(&path, "wägen").await.0.unwrap();
         assert_eq!(fs::read_to_string(&path).await.unwrap(), "wägen");
         fs::write(&path, vec![0xff]).await.0.unwrap();
