@@ -159,6 +159,9 @@ mod tests {
         activity.received();
         let later = start + secs(20);
         assert_eq!(activity.deadline(&LIMITS, later), Some(first + secs(30)));
+        // The end of the response before it gives it no more time.
+        activity.sent();
+        assert_eq!(activity.deadline(&LIMITS, later), Some(first + secs(30)));
     }
 
     #[test]

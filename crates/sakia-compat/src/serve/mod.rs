@@ -112,18 +112,42 @@ pub struct Serve<L, S> {
 
 impl<L: Listener, S> Serve<L, S> {
     /// Sets how long the head of a request may take, from its first byte (default 30 s; `None` is for ever).
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).header_timeout(Duration::from_secs(10))
+    /// # }
+    /// ```
     pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.header = limit.into();
         self
     }
 
     /// Sets how long a connection is kept while no request is under way (default 60 s; `None` is for ever).
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).idle_timeout(Duration::from_secs(15))
+    /// # }
+    /// ```
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.idle = limit.into();
         self
     }
 
     /// Sets how long a peer may take no byte of a response (default 60 s; `None` is for ever).
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).write_timeout(None)
+    /// # }
+    /// ```
     pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.limits.write = limit.into();
         self
@@ -131,6 +155,14 @@ impl<L: Listener, S> Serve<L, S> {
 
     /// Sets how many connections are served at a time (default: any number). At the limit none is accepted: they wait in the listener's
     /// backlog.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).max_connections(500)
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -175,12 +207,28 @@ impl<L: Listener, S> Serve<L, S> {
     }
 
     /// Sets how long requests under way may take after the stop (default: any time); then their connections are ended where they stand.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).drain_timeout(Duration::from_secs(10))
+    /// # }
+    /// ```
     pub fn drain_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.drain = limit.into();
         self
     }
 
     /// Calls `f` with the error of each connection that [failed](Served::failed) (default: nobody is told).
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # use std::time::Duration;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).on_error(|error| eprintln!("{error}"))
+    /// # }
+    /// ```
     pub fn on_error(mut self, f: impl Fn(&hyper::Error) + 'static) -> Self {
         self.on_error = Box::new(f);
         self

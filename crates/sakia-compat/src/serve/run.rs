@@ -125,7 +125,7 @@ enum Event<L: Accepts> {
 struct Accepting<L: Accepts> {
     stop: Pin<Box<dyn Future<Output = ()>>>,
     max_connections: usize,
-    /// Kept from call to call, and none at the limit: the listener is to hold no connection that nobody serves.
+    /// Kept from call to call; none at the limit, which only an accept that has ended can reach.
     accept: Option<L::Accept>,
     listener: L,
 }
@@ -143,7 +143,6 @@ impl<L: Accepts> Accepting<L> {
             return Poll::Ready(Event::Ended(ended));
         }
         if tasks.len() >= self.max_connections {
-            self.accept = None;
             return Poll::Pending;
         }
         let mut accept = self.accept.take().unwrap_or_else(|| self.listener.next());

@@ -4,7 +4,16 @@ use sakia::JoinError;
 
 use super::connection::Ended;
 
-/// Counts what a server did.
+/// Counts what a server did; [`serve`](crate::serve) gives it when it has stopped.
+///
+/// ```
+/// fn tell(served: &sakia_compat::Served) {
+///     println!("{} requests on {} connections", served.requests(), served.connections());
+///     let bad = [served.failed(), served.timed_out(), served.panicked(), served.aborted()];
+///     println!("{} connections ended badly", bad.iter().sum::<u64>());
+/// }
+/// # tell(&sakia_compat::Served::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Served {

@@ -13,7 +13,7 @@ use sakia_compat::serve;
 use crate::help::*;
 use crate::serve::*;
 
-const SLOW: Duration = Duration::from_millis(300);
+const SLOW: Duration = Duration::from_millis(1500);
 
 async fn slow(request: Request<Incoming>) -> Answer {
     match request.uri().path() {

@@ -1,18 +1,21 @@
 //! The timeouts of a served connection: each fires on what it is for, and on nothing else.
 
+use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream as StdStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use sakia_compat::{Served, serve};
 
 use crate::help::*;
 use crate::serve::*;
 
-const SHORT: Duration = Duration::from_millis(150);
+const SHORT: Duration = Duration::from_millis(300);
 
 /// Serves a client of std's, with these timeouts: of a head, of idleness, of a write.
 async fn served(
@@ -78,7 +81,7 @@ fn an_idle_connection_is_closed_and_counts_from_its_last_response() {
     run(async {
         let client = |mut stream: StdStream| {
             for _ in 0..4 {
-                std::thread::sleep(SHORT / 2);
+                std::thread::sleep(SHORT / 3);
                 send_get(&mut stream, "/");
                 read_response(&mut stream).expect("it was not idle for long enough");
             }
@@ -110,6 +113,63 @@ fn a_slow_service_is_no_idle_connection_and_no_slow_head() {
         };
         let served = served([Some(SHORT); 3], client).await;
         assert_eq!((served.timed_out(), served.requests()), (0, 1));
+    });
+}
+
+/// A body that takes its time between its bytes.
+struct Slow {
+    left: u8,
+    nap: sakia::time::Sleep,
+}
+
+impl Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        ready!(Pin::new(&mut self.nap).poll(cx));
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        self.nap.reset(sakia::time::now() + 2 * SHORT);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
+}
+
+#[test]
+fn a_response_that_comes_slowly_is_no_idle_connection() {
+    run(async {
+        let (listener, addr) = listener().await;
+        let (stop, stopped) = trigger();
+        let slow = service_fn(async |_: Request<Incoming>| {
+            let nap = sakia::time::sleep(SHORT);
+            Ok::<_, Infallible>(Response::new(Slow { left: 3, nap }))
+        });
+        let server = serve(listener, slow)
+            .header_timeout(SHORT)
+            .idle_timeout(SHORT)
+            .write_timeout(SHORT)
+            .with_graceful_shutdown(stopped);
+        let server = sakia::spawn(server.into_future());
+        let got = beside(move || {
+            let mut stream = dial(addr);
+            send_get(&mut stream, "/");
+            let mut got = String::new();
+            stream.read_to_string(&mut got).unwrap();
+            got
+        })
+        .await;
+        assert!(
+            got.ends_with("1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"),
+            "{got}"
+        );
+        stop.set(true);
+        // Idle after its end, as any other.
+        assert_eq!(server.await.unwrap().unwrap().timed_out(), 1);
     });
 }
 

@@ -63,7 +63,7 @@ pub struct File {
     fd: Fd,
     /// Where the kernel's own cursor stood when we first asked; `None` if there is none.
     origin: OnceCell<Option<u64>>,
-    stream: OnceCell<Stream>,
+    stream: RefCell<Option<Stream>>,
     /// Whether writes go to the end whatever the cursor says; not known at once of a descriptor from outside.
     append: OnceCell<bool>,
     /// Bytes that a dropped `read_to_end` or `read_exact` had taken out of a stream; older than what the driver keeps.
@@ -183,7 +183,7 @@ impl File {
         Self {
             fd,
             origin: OnceCell::new(),
-            stream: OnceCell::new(),
+            stream: RefCell::default(),
             append: append.map_or_else(OnceCell::new, OnceCell::from),
             kept: RefCell::default(),
         }
@@ -227,21 +227,29 @@ impl File {
     }
 
     /// What sequential operations go on with; found out at the first.
-    fn stream(&self) -> io::Result<&Stream> {
-        if let Some(known) = self.stream.get() {
-            return Ok(known);
+    fn stream(&self) -> io::Result<Stream> {
+        if let Some(known) = &*self.stream.borrow() {
+            return Ok(known.clone());
         }
         let stream = match self.origin()? {
             Some(at) if has_cursor(self.fd.mode()?) => Stream::Cursor(Rc::new(Cell::new(at))),
             _ => Stream::Pipe,
         };
-        Ok(self.stream.get_or_init(|| stream))
+        self.stream.replace(Some(stream.clone()));
+        Ok(stream)
+    }
+
+    /// Puts the cursor somewhere else. Operations that began before go on with the cursor that they have: a dropped write that ends only
+    /// now must not move the new one.
+    fn put_cursor(&self, at: u64) {
+        let stream = Stream::Cursor(Rc::new(Cell::new(at)));
+        self.stream.replace(Some(stream));
     }
 
     /// The cursor, if the file has one and a sequential operation has asked for it.
-    fn cursor(&self) -> Option<&Cell<u64>> {
-        match self.stream.get() {
-            Some(Stream::Cursor(cursor)) => Some(cursor),
+    fn cursor(&self) -> Option<Rc<Cell<u64>>> {
+        match &*self.stream.borrow() {
+            Some(Stream::Cursor(cursor)) => Some(cursor.clone()),
             _ => None,
         }
     }

@@ -151,7 +151,7 @@ where
                 Ok(stream) => stream,
                 Err(error) => return Poll::Ready((Err(error), buf)),
             };
-            this.state = State::Run((this.start)(&this.file.fd, buf, stream));
+            this.state = State::Run((this.start)(&this.file.fd, buf, &stream));
         }
         let State::Run(op) = &mut this.state else {
             panic!("a read was polled after it had completed");
@@ -199,7 +199,7 @@ impl<B: IoBufMut> ReadExact<'_, B> {
         match self.file.stream() {
             Ok(stream) => {
                 let part = buf.slice(filled..total);
-                let op = ops::recv_exact(&self.file.fd, part, stream.clone());
+                let op = ops::recv_exact(&self.file.fd, part, stream);
                 self.state = State::Run(op);
                 Ok(())
             }

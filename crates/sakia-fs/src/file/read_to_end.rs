@@ -128,9 +128,7 @@ impl Future for ReadToEnd<'_> {
                         out.extend_from_slice(bytes);
                         bytes.len()
                     });
-                    this.file
-                        .stream()
-                        .and_then(|stream| this.start(stream.clone()))
+                    this.file.stream().and_then(|stream| this.start(stream))
                 }
                 Stage::Rest(stream) => this.start(stream),
                 Stage::Run(stream, op) => {

@@ -72,8 +72,8 @@ impl Future for Seek<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let file = this.file;
-        let cursor = match file.stream()? {
-            Stream::Cursor(cursor) => cursor,
+        let now = match file.stream()? {
+            Stream::Cursor(cursor) => cursor.get(),
             _ => {
                 let (offset, whence) = match this.to {
                     SeekFrom::Start(at) => (at.try_into().map_err(|_| out_of_range())?, SEEK_SET),
@@ -85,13 +85,13 @@ impl Future for Seek<'_> {
         };
         let target = match this.to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => cursor.get().checked_add_signed(by),
+            SeekFrom::Current(by) => now.checked_add_signed(by),
             SeekFrom::End(by) => ready!(this.poll_end(cx))?.checked_add_signed(by),
         };
         let Some(at) = target.filter(|&at| i64::try_from(at).is_ok()) else {
             return Poll::Ready(Err(out_of_range()));
         };
-        cursor.set(at);
+        file.put_cursor(at);
         Poll::Ready(Ok(at))
     }
 }

@@ -114,11 +114,7 @@ impl File {
     /// What sequential writes go on with: what appends has its place found by the kernel.
     fn stream_out(&self) -> io::Result<Stream> {
         let stream = self.stream()?;
-        Ok(if self.appends() {
-            Stream::Pipe
-        } else {
-            stream.clone()
-        })
+        Ok(if self.appends() { Stream::Pipe } else { stream })
     }
 
     /// After a write that appended: the cursor stands where the kernel's does, behind what was written.

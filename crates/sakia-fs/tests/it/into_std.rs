@@ -78,10 +78,11 @@ fn bytes_that_had_arrived_come_beside_the_file() {
         turns(2).await;
         drop(all);
         writer.write_all(b"four").unwrap();
-        let (mut std_file, leftover) = file.into_parts().await.unwrap();
-        let mut rest = vec![0; 18 - leftover.len()];
-        std_file.read_exact(&mut rest).unwrap();
+        let (std_file, leftover) = file.into_parts().await.unwrap();
         assert!(leftover.len() >= 8);
+        let rest = File::from_std(std_file).unwrap();
+        let (result, rest) = rest.read_exact(vec![0; 18 - leftover.len()]).await;
+        result.unwrap();
         assert_eq!([leftover, rest].concat(), b"one two three four");
     });
 }

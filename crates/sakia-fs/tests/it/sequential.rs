@@ -194,6 +194,21 @@ fn a_dropped_write_finishes_and_the_next_goes_behind_it() {
 }
 
 #[test]
+fn a_seek_behind_a_dropped_write_holds_when_that_write_ends() {
+    let (_dir, path) = file_with("");
+    block_on(async {
+        let file = File::create(&path).await.unwrap();
+        let mut write = file.write(vec![b'a'; 10]);
+        poll_once(&mut write).await;
+        drop(write);
+        file.seek(SeekFrom::Start(3)).await.unwrap();
+        file.write_all("xy").await.0.unwrap();
+        assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 5);
+    });
+    assert_eq!(std::fs::read(path).unwrap(), b"aaaxyaaaaa");
+}
+
+#[test]
 fn an_unpolled_write_writes_nothing() {
     let (_dir, path) = file_with("");
     block_on(async {

@@ -32,15 +32,16 @@ fn a_file_of_any_size_is_served_in_constant_memory() {
     let descriptors = server.descriptors();
     server.get("/small");
     let before = server.peak_memory();
-    let mut streams: Vec<_> = (0..4).map(|_| server.dial()).collect();
+    let mut streams: Vec<_> = (0..61).map(|_| server.dial()).collect();
     for stream in &mut streams {
         send_get(stream, "/large");
         assert!(read_head(stream).contains(&format!("content-length: {LARGE}\r\n")));
     }
-    // Three of them take nothing, while the fourth takes all.
+    // Sixty of them take nothing, while one takes all.
     read_zeroes(&mut streams[0], LARGE);
     let grown = server.peak_memory() - before;
-    assert!(grown < 8 * 1024, "it grew by {grown} KiB");
+    // What hyper collects (4 chunks of 64 KiB, and the one that is too much), and the bridge's buffers.
+    assert!(grown < 61 * 400, "it grew by {grown} KiB");
     drop(streams);
     server.wait_for_descriptors(descriptors);
     server.stop();

@@ -10,7 +10,7 @@ fn slow_heads_and_idle_connections_are_closed() {
     let dir = tree(&[("a", b"x")]);
     let server = Server::start(
         dir.path(),
-        &["--header-timeout", "300ms", "--idle-timeout", "900ms"],
+        &["--header-timeout", "300ms", "--idle-timeout", "3s"],
     );
     let start = Instant::now();
     let mut slow = server.dial();
@@ -20,12 +20,12 @@ fn slow_heads_and_idle_connections_are_closed() {
     assert_eq!(Response::read(&mut idle, false).status, 200);
     assert!(is_closed(&mut slow));
     assert!(
-        (300..900).contains(&start.elapsed().as_millis()),
+        (300..3000).contains(&start.elapsed().as_millis()),
         "{:?}",
         start.elapsed()
     );
     assert!(is_closed(&mut idle));
-    assert!(start.elapsed() >= Duration::from_millis(900));
+    assert!(start.elapsed() >= Duration::from_secs(3));
     let said = server.stop().out;
     assert!(said.contains("2 timed out"), "{said}");
 }
