@@ -218,6 +218,52 @@ fn full_disk() {
     });
 }
 
+/// Row 16, where the disk is full only at the flush: on a file system with a server behind it a close goes through the close table.
+#[test]
+fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {
+    const NAME: &str =
+        "exits_files::a_close_on_a_file_system_with_a_server_tells_what_its_flush_says";
+    in_child(NAME, || {
+        use std::sync::atomic::Ordering;
+        let at = tempfile::tempdir().expect("a temporary directory can be made");
+        let (mounted, seen) = match crate::fuse::mount(at.path(), libc::ENOSPC) {
+            Ok(mounted) => mounted,
+            Err(why) => {
+                sakia_tests::skip(NAME, &format!("no FUSE here: {why}"));
+                return;
+            }
+        };
+        let path = at.path().join("file");
+        leaves_nothing(|| {
+            let ((), report) = run(async {
+                let open = || sakia::fs::OpenOptions::new().write(true).open(&path);
+                let file = open().await.expect("the file is there");
+                file.write_at(b"text".to_vec(), 0)
+                    .await
+                    .0
+                    .expect("it takes all");
+                let error = file.close().await.expect_err("the disk is full");
+                assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+                assert_eq!(
+                    seen.flushes.load(Ordering::SeqCst),
+                    1,
+                    "closed once, not again"
+                );
+                // A drop has nobody to tell; its close is drained all the same.
+                drop(open().await.expect("the file is there"));
+            });
+            assert!(report.is_clean(), "{report}");
+            assert_eq!(report.closes_drained(), 2, "{report}");
+        });
+        assert_eq!(
+            seen.flushes.load(Ordering::SeqCst),
+            2,
+            "each descriptor closed once"
+        );
+        drop(mounted);
+    });
+}
+
 /// Row 17.
 #[test]
 fn a_close_future_dropped_after_one_poll_or_unpolled_still_closes() {

@@ -7,5 +7,6 @@ mod exits_ends;
 mod exits_files;
 mod exits_limits;
 mod exits_sockets;
+mod fuse;
 mod runtime;
 mod support;
