@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::driver::{Driver, Park, Phase, push_cancel};
-use crate::fd::{FdInfo, Kind};
+use crate::fd::{FdInfo, FdState, Kind};
 use crate::graveyard;
 use crate::kernel::abi::opcode;
 use crate::kernel::{Below, Kernel, Wait};
@@ -178,11 +178,12 @@ impl Driver {
     }
 
     fn report(&self) -> Drained {
-        let still_held = self
-            .fds()
-            .into_iter()
-            .filter(|fd| !matches!(fd.kind, Kind::Ring | Kind::Eventfd))
-            .collect();
+        // The driver's own go with the ring; what is closing or in nobody's hand is told elsewhere.
+        let of_the_caller = |fd: &FdInfo| {
+            !matches!(fd.kind, Kind::Ring | Kind::Eventfd)
+                && !matches!(fd.state, FdState::Closing | FdState::Arrived)
+        };
+        let still_held = self.fds().into_iter().filter(of_the_caller).collect();
         let in_doubt = self.closes_in_doubt();
         let core = self.core();
         let mut report = Drained {
@@ -201,9 +202,6 @@ impl Driver {
             *report.quarantined.entry(opcode::name(code)).or_default() += 1;
             report.may_yield += u64::from(core.table.may_yield(tag));
         }
-        report.still_held.retain(|fd| {
-            fd.state != crate::fd::FdState::Closing && fd.state != crate::fd::FdState::Arrived
-        });
         report
     }
 

@@ -8,7 +8,7 @@ use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
@@ -454,14 +454,18 @@ impl Driver {
         entered
     }
 
+    fn eventfd_number(&self) -> Option<RawFd> {
+        let eventfd = self.eventfd.take();
+        let number = eventfd.as_ref().map(AsRawFd::as_raw_fd);
+        self.eventfd.set(eventfd);
+        number
+    }
+
     fn arm_eventfd(&self) {
         let mut core = self.core();
         let counter = self.counter.as_ptr() as u64;
         let size = size_of::<u64>() as u32;
-        let eventfd = self.eventfd.take();
-        let raw = eventfd.as_ref().map(AsRawFd::as_raw_fd);
-        self.eventfd.set(eventfd);
-        if let Some(raw) = raw {
+        if let Some(raw) = self.eventfd_number() {
             core.push(Sqe::rw(opcode::READ, raw, counter, size, 0).tag(Tag::own(Own::Eventfd)));
             core.eventfd_armed = true;
         }
@@ -475,11 +479,8 @@ impl Driver {
     }
 
     pub(crate) fn own_fds(&self) -> Vec<FdInfo> {
-        let eventfd = self.eventfd.take();
-        let raw = eventfd.as_ref().map(AsRawFd::as_raw_fd);
-        self.eventfd.set(eventfd);
         let ring = (self.phase() != Phase::Ended).then(|| self.core().kernel.ring_fd());
-        let own = [(Kind::Ring, ring), (Kind::Eventfd, raw)];
+        let own = [(Kind::Ring, ring), (Kind::Eventfd, self.eventfd_number())];
         own.into_iter()
             .filter_map(|(kind, number)| {
                 Some(FdInfo {

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
 
+use super::Completion;
 use super::table::Tag;
 use crate::addr::SockAddr;
 
@@ -50,6 +51,13 @@ pub enum Leftover {
     /// A whole datagram.
     #[doc(hidden)]
     Datagram(Datagram),
+}
+
+impl Leftover {
+    /// What is left of an op that failed: the error, unless it only says that the op was cancelled.
+    pub(crate) fn of_error(done: &Completion) -> Option<Self> {
+        (!done.was_cancelled()).then(|| Self::Error(done.errno()))
+    }
 }
 
 /// Bytes that wait to be served.

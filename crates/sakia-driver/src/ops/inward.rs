@@ -151,8 +151,7 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         match done.result() {
             Ok(0) => Some(Leftover::End),
             Ok(n) => Some(self.bytes(self.filled, n as usize)),
-            Err(_) if done.was_cancelled() => None,
-            Err(_) => Some(Leftover::Error(done.errno())),
+            Err(_) => Leftover::of_error(done),
         }
     }
 }

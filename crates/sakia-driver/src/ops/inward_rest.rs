@@ -77,8 +77,7 @@ unsafe impl Op for RecvToEnd {
                 let bytes = unsafe { std::slice::from_raw_parts(self.spare.0, n as usize) };
                 Some(Leftover::Bytes(Bytes::new(bytes.to_vec())))
             }
-            Err(_) if done.was_cancelled() => None,
-            Err(_) => Some(Leftover::Error(done.errno())),
+            Err(_) => Leftover::of_error(done),
         }
     }
 }

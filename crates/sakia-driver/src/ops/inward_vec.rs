@@ -73,8 +73,7 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
                 }
                 Some(Leftover::Bytes(Bytes::new(bytes)))
             }
-            Err(_) if done.was_cancelled() => None,
-            Err(_) => Some(Leftover::Error(done.errno())),
+            Err(_) => Leftover::of_error(done),
         }
     }
 }

@@ -116,8 +116,7 @@ unsafe impl<B: IoBufMut> Op for RecvMsg<B> {
                     from: self.header.sender(),
                 })))
             }
-            Err(_) if done.was_cancelled() => None,
-            Err(_) => Some(Leftover::Error(done.errno())),
+            Err(_) => Leftover::of_error(done),
         }
     }
 }
