@@ -20,6 +20,7 @@ use crate::fd::{Descriptor, FdInfo, FdRef, FdState, Kind};
 use crate::fork::ForkGuard;
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::call::{self, Call};
+use crate::kernel::choose::KernelChoice;
 use crate::kernel::uring::{Ask, Uring};
 use crate::kernel::{Below, Entered, Kernel, Sqe, Wait};
 use crate::op::dispatch::Pending;
@@ -33,6 +34,8 @@ use crate::unpark::Unparker;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Which kernel carries the operations out.
+    pub kernel: KernelChoice,
     /// Entries of the submission queue, rounded up to a power of two; the completion queue has four times as many.
     pub entries: u32,
     /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
@@ -46,6 +49,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            kernel: KernelChoice::Auto,
             entries: 256,
             max_blocking: 16,
             bounded_workers: 0,

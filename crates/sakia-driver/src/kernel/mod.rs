@@ -6,6 +6,8 @@
 
 pub(crate) mod abi;
 pub(crate) mod call;
+pub(crate) mod choose;
+pub(crate) mod setup_error;
 pub(crate) mod uring;
 
 use std::io;

@@ -14,8 +14,6 @@ use std::time::Duration;
 
 use io_uring::{IoUring, Probe};
 
-pub use setup::SetupError;
-
 use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
 
 /// How many completions are taken from the shared queue at a time.
@@ -48,6 +46,10 @@ pub(crate) struct Uring {
 impl Uring {
     /// Creates the ring with the best flags that this kernel takes.
     pub(crate) fn new(ask: &Ask) -> io::Result<Self> {
+        Self::build(ask).map_err(setup::explain)
+    }
+
+    fn build(ask: &Ask) -> io::Result<Self> {
         let ring = setup::build(ask)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
@@ -59,7 +61,7 @@ impl Uring {
         }
         let registered = sys::register_ring_fd(ring.as_raw_fd()).ok();
         let no_iowait = ring.params().is_feature_no_iowait();
-        Ok(Self {
+        let mut uring = Self {
             ring,
             probe,
             registered,
@@ -68,7 +70,10 @@ impl Uring {
             batch: [const { MaybeUninit::uninit() }; BATCH],
             next: 0,
             filled: 0,
-        })
+        };
+        // A seccomp filter may let a ring be made and refuse to enter it.
+        uring.syscall(0, Wait::No)?;
+        Ok(uring)
     }
 
     fn syscall(&mut self, to_submit: u32, wait: Wait) -> io::Result<u32> {

@@ -4,14 +4,13 @@
 //! user's RLIMIT_MEMLOCK is spent, on rings too, and that the charge of closed rings comes back only some 50 ms later: the ring is
 //! halved, then waited for, never spun on.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use io_uring::IoUring;
 
 use super::Ask;
+use crate::kernel::setup_error::SetupError;
 
 /// The completion queue's size in submission queues.
 const CQ_FACTOR: u32 = 4;
@@ -20,49 +19,6 @@ const SMALLEST: u32 = 8;
 /// How often a ring of the smallest size is asked for, and how long between: the charge of dead rings comes back late.
 const PATIENCE: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Why a runtime could not be set up, and what would mend it.
-///
-/// It is the inner error of the [`io::Error`] that setting up returns:
-///
-/// ```
-/// # fn show(error: std::io::Error) {
-/// if let Some(setup) = error.get_ref().and_then(|e| e.downcast_ref::<sakia_driver::SetupError>()) {
-///     eprintln!("{}; {}", setup.cause(), setup.cure());
-/// }
-/// # }
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct SetupError {
-    cause: String,
-    cure: String,
-    source: io::Error,
-}
-
-impl SetupError {
-    /// What went wrong, in a sentence.
-    pub fn cause(&self) -> &str {
-        &self.cause
-    }
-
-    /// What would mend it, in a sentence.
-    pub fn cure(&self) -> &str {
-        &self.cure
-    }
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.cause, self.cure)
-    }
-}
-
-impl Error for SetupError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
-}
 
 /// A rung of the ladder, from the best flags to the fewest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +43,9 @@ const LADDER: [Rung; 5] = [
     Rung::Plain,
 ];
 
-/// Creates a ring: down the ladder on EINVAL, smaller on ENOMEM, then an error that says cause and cure.
+/// Creates a ring: down the ladder on EINVAL, smaller on ENOMEM. [`explain`] says what an error means.
 pub(super) fn build(ask: &Ask) -> io::Result<IoUring> {
-    climb_down(ask.entries.max(1), create, std::thread::sleep).map_err(explain)
+    climb_down(ask.entries.max(1), create, std::thread::sleep)
 }
 
 /// The policy of [`build`], apart from the system call and the clock so that tests can play the kernel.
@@ -159,7 +115,7 @@ fn create(rung: Rung, entries: u32) -> io::Result<IoUring> {
     Ok(ring)
 }
 
-fn explain(error: io::Error) -> io::Error {
+pub(super) fn explain(error: io::Error) -> io::Error {
     let (cause, cure) = match error.raw_os_error() {
         Some(libc::EPERM) => denied(std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()),
         Some(libc::ENOSYS) => (
@@ -185,15 +141,7 @@ fn explain(error: io::Error) -> io::Error {
             "run under strace to see which io_uring call the kernel refuses".to_string(),
         ),
     };
-    let kind = error.kind();
-    io::Error::new(
-        kind,
-        SetupError {
-            cause,
-            cure,
-            source: error,
-        },
-    )
+    SetupError::wrap(cause, cure, error)
 }
 
 /// Tells who denies io_uring: the sysctl, if it is set, and else a seccomp filter.

@@ -1,0 +1,70 @@
+//! The error of a set-up that failed: what was refused, why, and what would mend it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why a runtime could not be set up, and what would mend it.
+///
+/// It is the inner error of the [`io::Error`] that setting up returns:
+///
+/// ```
+/// # fn show(error: std::io::Error) {
+/// if let Some(setup) = error.get_ref().and_then(|e| e.downcast_ref::<sakia_driver::SetupError>()) {
+///     eprintln!("{}; {}", setup.cause(), setup.cure());
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SetupError {
+    cause: String,
+    cure: String,
+    source: io::Error,
+}
+
+impl SetupError {
+    /// The error that setting up returns, with `source` as what the kernel said.
+    pub(crate) fn wrap(
+        cause: impl Into<String>,
+        cure: impl Into<String>,
+        source: io::Error,
+    ) -> io::Error {
+        let (cause, cure) = (cause.into(), cure.into());
+        io::Error::new(
+            source.kind(),
+            Self {
+                cause,
+                cure,
+                source,
+            },
+        )
+    }
+
+    /// The errno of the system call that was refused, if it was one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+
+    /// What went wrong, in a sentence.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// What would mend it, in a sentence.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.cause, self.cure)
+    }
+}
+
+impl Error for SetupError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
