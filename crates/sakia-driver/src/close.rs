@@ -161,6 +161,8 @@ impl Driver {
             .flags(flags)
             .tag(Tag::own(Own::Close(tagged)));
         core.push(sqe);
+        drop(core);
+        self.stir();
         true
     }
 

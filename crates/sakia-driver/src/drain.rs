@@ -91,6 +91,7 @@ impl Driver {
         self.set_phase(Phase::Ended);
         self.empty_results();
         drop(self.take_eventfd());
+        self.core().wake_fd = None;
         if self.is_quiet() {
             self.close_ring();
         } else {

@@ -89,9 +89,16 @@ pub(crate) struct Core {
     backlog: VecDeque<Sqe>,
     /// Whether the read of the eventfd is in flight.
     pub(crate) eventfd_armed: bool,
+    /// What somebody else's loop polls, once one asked for it: see `rest.rs`.
+    pub(crate) wake_fd: Option<Rc<OwnedFd>>,
 }
 
 impl Core {
+    /// Whether a submission waits for room in the queue.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
     /// Pushes a submission, entering the kernel if the queue is full.
     pub(crate) fn push(&mut self, sqe: Sqe) {
         if self.backlog.is_empty()
@@ -158,6 +165,8 @@ pub struct Driver {
     drained_closes: Cell<u64>,
     pool: OnceCell<Pool>,
     max_blocking: usize,
+    /// Whether somebody else's loop waits for the wake descriptor.
+    resting: Cell<bool>,
 }
 
 impl Driver {
@@ -181,6 +190,7 @@ impl Driver {
                 closes: CloseTable::default(),
                 backlog: VecDeque::new(),
                 eventfd_armed: false,
+                wake_fd: None,
             }),
             pending: RefCell::default(),
             ledger: RefCell::default(),
@@ -196,6 +206,7 @@ impl Driver {
             drained_closes: Cell::new(0),
             pool: OnceCell::new(),
             max_blocking: config.max_blocking,
+            resting: Cell::new(false),
         });
         driver.arm_eventfd();
         Ok(driver)
@@ -267,6 +278,14 @@ impl Driver {
     /// What other threads wake this driver by.
     pub fn unparker(&self) -> Arc<Unparker> {
         self.unparker.clone()
+    }
+
+    pub(crate) fn unparker_ref(&self) -> &Unparker {
+        &self.unparker
+    }
+
+    pub(crate) fn resting(&self) -> &Cell<bool> {
+        &self.resting
     }
 
     /// How many ops are in flight, the driver's own not counted.
@@ -342,6 +361,8 @@ impl Driver {
         let mut core = self.core();
         if core.table.cancel_once(tag) {
             push_cancel(&mut core, tag.0);
+            drop(core);
+            self.stir();
         }
     }
 
@@ -349,6 +370,7 @@ impl Driver {
     pub(crate) fn cancel_if_idle(&self, fd: &FdRef, side: Side, tag: Tag) {
         let fd = Rc::downgrade(fd);
         self.idle.borrow_mut().push(IdleOrphan { fd, side, tag });
+        self.stir();
     }
 
     fn sweep_idle(&self) {
@@ -395,6 +417,9 @@ impl Driver {
         if entered.is_ok() {
             self.dispatch();
         }
+        if self.has_pending() {
+            self.stir();
+        }
     }
 
     /// One lap: hands over what was pushed, waits as long as `park` allows, reads what is done, then wakes and releases.
@@ -411,6 +436,7 @@ impl Driver {
         if self.is_forked() {
             return Err(Refusal::Forked.into());
         }
+        self.rise();
         self.sweep_idle();
         let depth = Depth::enter(&self.depth);
         let entered = self.enter_for(park, ready);
@@ -483,8 +509,13 @@ impl Driver {
     }
 
     pub(crate) fn own_fds(&self) -> Vec<FdInfo> {
-        let ring = (self.phase() != Phase::Ended).then(|| self.core().kernel.ring_fd());
-        let own = [(Kind::Ring, ring), (Kind::Eventfd, self.eventfd_number())];
+        let core = self.core();
+        let ring = (self.phase() != Phase::Ended).then(|| core.kernel.ring_fd());
+        let own = [
+            (Kind::Ring, ring),
+            (Kind::Eventfd, self.eventfd_number()),
+            (Kind::Eventfd, core.wake_fd.as_ref().map(AsRawFd::as_raw_fd)),
+        ];
         own.into_iter()
             .filter_map(|(kind, number)| {
                 Some(FdInfo {

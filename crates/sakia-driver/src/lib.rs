@@ -17,6 +17,7 @@ mod kernel;
 mod op;
 pub mod ops;
 mod pool;
+mod rest;
 pub mod signal;
 mod unpark;
 

@@ -11,7 +11,8 @@ pub(crate) mod setup_error;
 pub(crate) mod uring;
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use abi::{Cqe, Sqe};
@@ -64,6 +65,17 @@ pub(crate) trait Kernel {
 
     /// The descriptor that another thread's wake goes to, and that a report lists.
     fn ring_fd(&self) -> RawFd;
+
+    /// A descriptor that polls as readable while an enter would fetch something, for a loop that waits elsewhere; a timeout of
+    /// the kernel's own counts too. Made when it is first asked for, and the same one from then on.
+    fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>>;
+
+    /// The owner is about to wait for the wake descriptor instead of entering: makes it unreadable if it is a counter, then
+    /// looks, in this order, whether an enter would fetch something after all.
+    fn rest(&mut self) -> bool;
+
+    /// Makes the wake descriptor readable until the next [`rest`](Self::rest).
+    fn alert(&mut self);
 }
 
 /// The kernel that a driver runs on. A match on it is all that choosing one costs.
@@ -132,6 +144,27 @@ impl Kernel for Below {
         match self {
             Self::Uring(uring) => uring.ring_fd(),
             Self::Gone => -1,
+        }
+    }
+
+    fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>> {
+        match self {
+            Self::Uring(uring) => uring.wake_fd(),
+            Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        }
+    }
+
+    fn rest(&mut self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.rest(),
+            Self::Gone => false,
+        }
+    }
+
+    fn alert(&mut self) {
+        match self {
+            Self::Uring(uring) => uring.alert(),
+            Self::Gone => {}
         }
     }
 }

@@ -105,6 +105,7 @@ impl Driver {
 
     pub(crate) fn wake_later(&self, waker: Waker) {
         self.pending().wakes.push(waker);
+        self.stir();
     }
 
     /// Whether something waits for the end of the outermost turn.

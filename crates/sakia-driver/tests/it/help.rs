@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::process::Command;
@@ -269,6 +269,26 @@ pub fn fork(child: impl FnOnce() -> i32) -> i32 {
             // SAFETY: waitpid writes one integer, which is ours.
             while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {}
             status
+        }
+    }
+}
+
+/// Whether poll(2) finds a descriptor readable within this time.
+pub fn is_readable(fd: impl AsFd, within: Duration) -> bool {
+    let mut poll = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let until = Instant::now() + within;
+    loop {
+        let left = until.saturating_duration_since(Instant::now()).as_millis();
+        // SAFETY: one pollfd of ours, for the call.
+        match unsafe { libc::poll(&mut poll, 1, i32::try_from(left).unwrap_or(i32::MAX)) } {
+            1 => return true,
+            // A signal (closing a ring sends its thread a stray EINTR), or the time is over.
+            _ if Instant::now() >= until => return false,
+            _ => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod forks;
 mod help;
 mod pools;
 mod reads;
+mod rests;
 mod signals;
 mod stuck;
 mod wakers;

@@ -4,15 +4,19 @@
 //! forgets a registered ring. Setting up, with everything that can go wrong there, is `setup.rs`. What the ops mean, who owns
 //! what and who waits is none of this room's business: here are only queues.
 
+mod counter;
 mod setup;
 pub(crate) mod sys;
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use io_uring::{IoUring, Probe};
+
+use counter::Counter;
 
 use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
 
@@ -41,6 +45,8 @@ pub(crate) struct Uring {
     batch: [MaybeUninit<io_uring::cqueue::Entry>; BATCH],
     next: usize,
     filled: usize,
+    /// The eventfd that a foreign loop waits for, once one asked: the ring's own descriptor never wakes epoll (DEFER_TASKRUN).
+    wake: Option<Counter>,
 }
 
 impl Uring {
@@ -70,6 +76,7 @@ impl Uring {
             batch: [const { MaybeUninit::uninit() }; BATCH],
             next: 0,
             filled: 0,
+            wake: None,
         };
         // A seccomp filter may let a ring be made and refuse to enter it.
         uring.syscall(0, Wait::No)?;
@@ -181,6 +188,32 @@ impl Kernel for Uring {
 
     fn ring_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
+    }
+
+    fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>> {
+        if let Some(wake) = &self.wake {
+            return Ok(wake.fd().clone());
+        }
+        let wake = Counter::new()?;
+        self.ring
+            .submitter()
+            .register_eventfd(wake.fd().as_raw_fd())?;
+        Ok(self.wake.insert(wake).fd().clone())
+    }
+
+    fn rest(&mut self) -> bool {
+        if let Some(wake) = &self.wake {
+            wake.clear();
+        }
+        // After the clear: what is posted from here on makes it readable again. The kernel tells deferred work only when there was none,
+        // and the TASKRUN flag, which it sets first, says so.
+        self.next < self.filled || !self.ring.completion().is_empty() || self.wants_enter()
+    }
+
+    fn alert(&mut self) {
+        if let Some(wake) = &self.wake {
+            wake.raise();
+        }
     }
 }
 

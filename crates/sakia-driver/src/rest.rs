@@ -1,0 +1,71 @@
+//! Between two turns, when somebody else's loop waits for this driver: what makes its wake descriptor readable.
+//!
+//! A foreign loop polls the [wake descriptor](Driver::wake_fd) and turns the driver when it is readable. So everything that gives a turn something to do
+//! must raise it: completions do by themselves (the kernel raises it), wakes of other threads do since the owner counts as parked
+//! while it rests, and what the owner's own thread does between turns calls [`stir`](Driver::stir). A driver
+//! whose wake descriptor was never asked for never rests, and pays nothing.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::driver::{Driver, Phase};
+use crate::kernel::Kernel;
+use crate::op::Refusal;
+
+impl Driver {
+    /// A descriptor that is readable when a turn has something to do, for another loop to wait for. Made at the first call.
+    ///
+    /// It is readable at first. From then on [`rest`](Self::rest) decides.
+    ///
+    /// # Errors
+    /// When no descriptor is free, or the runtime has ended.
+    pub fn wake_fd(&self) -> io::Result<Rc<OwnedFd>> {
+        if self.phase() != Phase::Running {
+            return Err(Refusal::Ended.into());
+        }
+        if self.is_forked() {
+            return Err(Refusal::Forked.into());
+        }
+        let mut core = self.core();
+        let fd = core.kernel.wake_fd()?;
+        core.kernel.alert();
+        core.wake_fd = Some(fd.clone());
+        Ok(fd)
+    }
+
+    /// Rests until the wake descriptor is readable. `true`: there is something to do after all, and the descriptor is readable already.
+    ///
+    /// `ready` is asked after the thread was announced as parked, as in [`turn`](Self::turn).
+    pub fn rest(&self, ready: impl FnOnce() -> bool) -> bool {
+        if self.phase() != Phase::Running || self.is_forked() {
+            return false;
+        }
+        self.unparker_ref().awake();
+        let fetches = self.core().kernel.rest();
+        let parked = self.unparker_ref().park();
+        self.resting().set(true);
+        let busy = fetches || !parked || ready() || self.has_pending() || self.core().has_backlog();
+        if busy {
+            self.stir();
+        }
+        busy
+    }
+
+    /// Ends a rest: the wake descriptor becomes readable, because this thread has made something to do. Does nothing outside a rest.
+    pub fn stir(&self) {
+        if self.rise() {
+            self.core().kernel.alert();
+        }
+    }
+
+    /// A turn begins: wakes of other threads need no system call any more. Tells whether this was a rest.
+    pub(crate) fn rise(&self) -> bool {
+        if !self.resting().get() {
+            return false;
+        }
+        self.resting().set(false);
+        self.unparker_ref().awake();
+        true
+    }
+}
