@@ -52,8 +52,10 @@ impl Chance {
                     std::task::Poll::Pending => None,
                 }
             }
-            1 | 2 => first(future, laps(self.below(5))).await,
-            3 => first(future, sakia::time::sleep(self.micros(1500))).await,
+            1 => first(future, laps(self.below(5))).await,
+            // The limit is looked at first: what completed in the same lap goes unseen.
+            2 => unless(laps(self.below(5)), future).await,
+            3 => unless(sakia::time::sleep(self.micros(1500)), future).await,
             _ => Some(future.await),
         }
     }
@@ -63,6 +65,13 @@ async fn first<F: Future + Unpin>(future: F, limit: impl Future) -> Option<F::Ou
     match select(future, pin!(limit)).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(_) => None,
+    }
+}
+
+async fn unless<F: Future + Unpin>(limit: impl Future, future: F) -> Option<F::Output> {
+    match select(pin!(limit), future).await {
+        Either::Left(_) => None,
+        Either::Right((output, _)) => Some(output),
     }
 }
 
