@@ -8,6 +8,7 @@ mod ci;
 mod cmd;
 mod layers;
 mod skips;
+mod stress;
 mod tidy;
 
 use std::path::Path;
@@ -17,24 +18,36 @@ use std::process::ExitCode;
 struct Command {
     name: &'static str,
     about: &'static str,
-    run: fn(root: &Path) -> Result<(), String>,
+    run: Run,
+}
+
+enum Run {
+    /// It takes no further words.
+    Plain(fn(root: &Path) -> Result<(), String>),
+    /// It is given the words that follow.
+    With(fn(root: &Path, words: &[&str]) -> Result<(), String>),
 }
 
 const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
         about: "everything that must be green before a change goes in",
-        run: ci::run,
+        run: Run::Plain(ci::run),
     },
     Command {
         name: "layers",
         about: "who may import whom, held against `cargo metadata`",
-        run: layers::run,
+        run: Run::Plain(layers::run),
     },
     Command {
         name: "tidy",
         about: "the rules of the house about source files",
-        run: tidy::run,
+        run: Run::Plain(tidy::run),
+    },
+    Command {
+        name: "stress",
+        about: "random programs, watched from outside: --minutes N (default 5), --seed N",
+        run: Run::With(stress::run),
     },
 ];
 
@@ -57,10 +70,15 @@ fn dispatch(words: &[&str]) -> Result<(), String> {
             Ok(())
         }
         [] => Err(format!("say what to do\n{}", help())),
-        [name] => find(name)
-            .ok_or_else(|| format!("there is no command `{name}`\n{}", help()))
-            .and_then(|command| (command.run)(&cmd::root()?)),
-        [name, rest @ ..] => Err(format!("`{name}` takes no arguments, but got {rest:?}")),
+        [name, rest @ ..] => {
+            let command =
+                find(name).ok_or_else(|| format!("there is no command `{name}`\n{}", help()))?;
+            match command.run {
+                Run::With(run) => run(&cmd::root()?, rest),
+                Run::Plain(run) if rest.is_empty() => run(&cmd::root()?),
+                Run::Plain(_) => Err(format!("`{name}` takes no arguments, but got {rest:?}")),
+            }
+        }
     }
 }
 
