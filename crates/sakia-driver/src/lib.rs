@@ -12,6 +12,7 @@ mod drain;
 mod driver;
 mod fd;
 mod fork;
+mod gate;
 mod graveyard;
 mod kernel;
 mod op;
@@ -19,6 +20,7 @@ pub mod ops;
 mod pool;
 mod rest;
 pub mod signal;
+mod sync;
 mod unpark;
 
 pub use addr::SockAddr;

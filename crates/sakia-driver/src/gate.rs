@@ -1,0 +1,262 @@
+//! The gate between a runtime's thread and those that wake it: four states, and who may touch the descriptors in which.
+//!
+//! | state | law | who moves it on |
+//! |---|---|---|
+//! | `AWAKE` | the owner runs; a wake costs one load | the owner parks |
+//! | `PARKED` | the owner waits in the kernel, or is about to | the owner returns, or one notifier claims it |
+//! | `NOTIFYING` | one notifier is making its system call | that notifier, back to `AWAKE`; the owner leaves it alone and does not sleep |
+//! | `CLOSED` | the runtime has ended; the descriptors may be somebody else's | nobody |
+//!
+//! A notifier touches the descriptors in `NOTIFYING` alone, and the end waits until nobody is in `NOTIFYING` before it closes them: so the
+//! 8 bytes never land in a stranger's descriptor. No system call is made here: what rings is `unpark.rs`. The models at the end of the file
+//! are complete within their bounds (`cargo xtask loom`).
+
+use std::sync::atomic::Ordering;
+
+use crate::sync::{AtomicU8, fence, thread};
+
+const AWAKE: u8 = 0;
+const PARKED: u8 = 1;
+const NOTIFYING: u8 = 2;
+const CLOSED: u8 = 3;
+
+/// Lets one notifier at a time to the descriptors, and none after the end.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    state: AtomicU8,
+}
+
+impl Gate {
+    /// A gate whose owner runs.
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU8::new(AWAKE),
+        }
+    }
+
+    /// Calls `notify` if the owner is parked, or about to park, and nobody else has claimed it.
+    ///
+    /// Whoever calls this has published what the owner should see before; the fence pairs with the one in [`park`](Self::park): either this
+    /// sees that the owner parks, or the owner's look after it sees what was published.
+    pub(crate) fn unpark(&self, notify: impl FnOnce()) {
+        fence(Ordering::SeqCst);
+        if self.state.load(Ordering::Relaxed) != PARKED {
+            return;
+        }
+        if self
+            .state
+            .compare_exchange(PARKED, NOTIFYING, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        notify();
+        // Release: the use of the descriptors comes before the end that finds this.
+        self.state.store(AWAKE, Ordering::Release);
+    }
+
+    /// The owner is about to park. `false`: a notifier is under way, do not sleep.
+    pub(crate) fn park(&self) -> bool {
+        let parked = self
+            .state
+            .compare_exchange(AWAKE, PARKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        fence(Ordering::SeqCst);
+        parked
+    }
+
+    /// The owner runs again.
+    pub(crate) fn awake(&self) {
+        // NOTIFYING stays: its notifier moves it on, and until then the owner does not sleep.
+        let _ = self
+            .state
+            .compare_exchange(PARKED, AWAKE, Ordering::Acquire, Ordering::Relaxed);
+    }
+
+    /// The end: from here on nobody touches the descriptors.
+    pub(crate) fn close(&self) {
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if state == CLOSED {
+                return;
+            }
+            if state == NOTIFYING {
+                // One thread is between two instructions and a system call that does not block.
+                thread::yield_now();
+                continue;
+            }
+            if self
+                .state
+                .compare_exchange(state, CLOSED, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_before_the_park_is_seen_by_the_look_after_it_and_costs_no_call() {
+        let gate = Gate::new();
+        gate.unpark(|| panic!("nobody sleeps"));
+        assert!(gate.park());
+    }
+
+    #[test]
+    fn a_wake_of_a_parked_owner_is_claimed_once_and_hands_awake_back() {
+        let gate = Gate::new();
+        assert!(gate.park());
+        let mut calls = 0;
+        gate.unpark(|| {
+            calls += 1;
+            gate.unpark(|| panic!("it was claimed already"));
+        });
+        gate.unpark(|| panic!("the owner runs"));
+        assert_eq!(calls, 1);
+        assert!(gate.park());
+    }
+
+    #[test]
+    fn an_owner_does_not_sleep_while_a_notifier_is_under_way() {
+        let gate = Gate::new();
+        assert!(gate.park());
+        gate.unpark(|| {
+            gate.awake();
+            assert!(!gate.park());
+        });
+        assert!(gate.park());
+    }
+
+    #[test]
+    fn a_wake_after_the_end_touches_nothing() {
+        let gate = Gate::new();
+        assert!(gate.park());
+        gate.close();
+        gate.unpark(|| panic!("the descriptors are somebody else's"));
+        gate.close();
+        assert!(!gate.park());
+    }
+}
+
+/// One owner and one notifier in every interleaving, and with two notifiers in all with at most three preemptions
+/// (`LOOM_MAX_PREEMPTIONS` asks for more).
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread::{self, Thread};
+
+    use super::*;
+    use crate::sync::model;
+
+    /// A runtime: its gate, the descriptor that rings, and what its wakes announce.
+    struct Runtime {
+        gate: Gate,
+        /// Whether the descriptor is open. Loom fails on a look at it that is not ordered against its close.
+        descriptor: UnsafeCell<bool>,
+        owner: Thread,
+        work: AtomicUsize,
+    }
+
+    // SAFETY: the cell is what the models are about; loom checks each access to it.
+    unsafe impl Sync for Runtime {}
+    // SAFETY: as above.
+    unsafe impl Send for Runtime {}
+
+    impl Runtime {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                gate: Gate::new(),
+                descriptor: UnsafeCell::new(true),
+                owner: thread::current(),
+                work: AtomicUsize::new(0),
+            })
+        }
+
+        /// Starts a notifier that announces one piece of work.
+        fn notifier(self: &Arc<Self>) -> thread::JoinHandle<()> {
+            let runtime = self.clone();
+            thread::spawn(move || {
+                runtime.work.fetch_add(1, Relaxed);
+                runtime.gate.unpark(|| runtime.ring());
+            })
+        }
+
+        /// The system call: the kernel holds the descriptor from its beginning to its end, and the owner may run in between.
+        fn ring(&self) {
+            self.look_at_descriptor();
+            self.owner.unpark();
+            self.look_at_descriptor();
+        }
+
+        fn look_at_descriptor(&self) {
+            // SAFETY: a read of a bool that loom has just checked.
+            self.descriptor.with(|open| assert!(unsafe { *open }));
+        }
+
+        /// One turn of the owner that sleeps if there is less work than `want`.
+        fn turn(&self, want: usize) {
+            if !self.gate.park() {
+                // The real turn reaps without sleeping, and comes round again.
+                thread::yield_now();
+            } else if self.work.load(Relaxed) < want {
+                thread::park();
+            }
+            self.gate.awake();
+        }
+
+        /// The end of the runtime.
+        fn end(&self) {
+            self.gate.close();
+            // SAFETY: as above.
+            self.descriptor.with_mut(|open| unsafe { *open = false });
+        }
+    }
+
+    /// Each notifier's wake arrives, and then the runtime ends, though one may still be in the middle of its call.
+    fn waits_for_all_and_ends(notifiers: usize) {
+        let runtime = Runtime::new();
+        let threads: Vec<_> = (0..notifiers).map(|_| runtime.notifier()).collect();
+        while runtime.work.load(Relaxed) < notifiers {
+            runtime.turn(notifiers);
+        }
+        runtime.end();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    /// The owner parked and came back for another reason, and its next park was cut short by the end.
+    fn waits_for_nobody_and_ends(notifiers: usize) {
+        let runtime = Runtime::new();
+        let threads: Vec<_> = (0..notifiers).map(|_| runtime.notifier()).collect();
+        if runtime.gate.park() {
+            runtime.gate.awake();
+        }
+        runtime.gate.park();
+        runtime.end();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn no_wake_is_lost_and_the_end_comes_after_the_last_touch() {
+        model(None, || waits_for_all_and_ends(1));
+        model(Some(3), || waits_for_all_and_ends(2));
+    }
+
+    #[test]
+    fn an_end_that_waits_for_nobody_meets_no_notifier_at_its_descriptors() {
+        model(None, || waits_for_nobody_and_ends(1));
+        model(Some(3), || waits_for_nobody_and_ends(2));
+    }
+}
