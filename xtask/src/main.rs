@@ -7,6 +7,7 @@
 mod ci;
 mod cmd;
 mod layers;
+mod loom;
 mod skips;
 mod stress;
 mod tidy;
@@ -43,6 +44,11 @@ const COMMANDS: &[Command] = &[
         name: "tidy",
         about: "the rules of the house about source files",
         run: Run::Plain(tidy::run),
+    },
+    Command {
+        name: "loom",
+        about: "models of the wakes, the end and the handles, in every interleaving: --preemptions N",
+        run: Run::With(loom::run),
     },
     Command {
         name: "stress",
@@ -89,9 +95,9 @@ fn find(name: &str) -> Option<&'static Command> {
 fn help() -> String {
     let mut text = String::from("cargo xtask <command>\n\n");
     for command in COMMANDS {
-        text += &format!("  {:<8} {}\n", command.name, command.about);
+        text += &format!("  {:<9} {}\n", command.name, command.about);
     }
-    text += "  help     this page\n";
+    text += "  help      this page\n";
     text
 }
 
