@@ -10,7 +10,7 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -22,7 +22,7 @@ use crate::driver::{Driver, Phase};
 use crate::fd::{Descriptor, Fd, FdInfo, FdState, Kind, Linger};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::{self, Call};
-use crate::kernel::{Kernel, Sqe};
+use crate::kernel::{Kernel, KernelFd, Sqe};
 use crate::op::Refusal;
 use crate::op::table::{Own, Tag};
 
@@ -60,8 +60,7 @@ impl CloseTable {
         self.unanswered
     }
 
-    pub(crate) fn infos(&self) -> impl Iterator<Item = FdInfo> + '_ {
-        let now = Instant::now();
+    pub(crate) fn infos(&self, now: Instant) -> impl Iterator<Item = FdInfo> + '_ {
         let unanswered = self
             .entries
             .iter()
@@ -108,13 +107,28 @@ impl Driver {
     fn is_remote(&self, fd: RawFd) -> bool {
         let mut device = call::Device::default();
         match self.call(Call::Device(fd, &mut device)) {
-            Ok(_) => self.mounts().is_remote(device.major, device.minor),
+            Ok(_) => self.is_remote_device(device.major, device.minor),
             Err(_) => false,
         }
     }
 
+    fn is_remote_device(&self, major: u32, minor: u32) -> bool {
+        if let Some(found) = self.mounts().find(major, minor) {
+            return found;
+        }
+        let now = self.now();
+        if self.mounts().is_old(now) {
+            let mut text = String::new();
+            // Without a table no file is known to have a server.
+            let _ = self.call(Call::Mounts(&mut text));
+            self.mounts().learn(&text, now);
+        }
+        // btrfs subvolumes and overlays show device numbers that no mount has: both are local.
+        self.mounts().find(major, minor).unwrap_or(false)
+    }
+
     /// Ends a descriptor that nobody names any more.
-    pub(crate) fn end_descriptor(&self, fd: OwnedFd, kind: Kind, how: How) {
+    pub(crate) fn end_descriptor(&self, fd: KernelFd, kind: Kind, how: How) {
         self.ledger().count_close(kind);
         if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, kind, how, None)
         {
@@ -122,16 +136,16 @@ impl Driver {
             return;
         }
         // The table owns the number now.
-        let _ = fd.into_raw_fd();
+        let _ = fd.into_raw();
     }
 
     /// close(2), with nobody to tell the error to.
-    pub(crate) fn close_now(&self, fd: OwnedFd) {
+    pub(crate) fn close_now(&self, fd: KernelFd) {
         let _ = self.call(Call::Close(fd));
     }
 
     /// Pushes a CLOSE; `false` if the ring cannot take it, or is the parent's.
-    fn push_close(&self, fd: &OwnedFd, kind: Kind, how: How, awaited: Option<&mut usize>) -> bool {
+    fn push_close(&self, fd: &KernelFd, kind: Kind, how: How, awaited: Option<&mut usize>) -> bool {
         if self.is_forked() {
             return false;
         }
@@ -145,9 +159,9 @@ impl Driver {
             return false;
         };
         entry.insert(PendingClose {
-            raw: fd.as_raw_fd(),
+            raw: fd.raw(),
             kind,
-            since: Instant::now(),
+            since: self.now(),
             result: None,
             awaited: awaited.is_some(),
             waker: None,
@@ -157,7 +171,7 @@ impl Driver {
             *slot = index;
         }
         let flags = if how == How::Worker { IOSQE_ASYNC } else { 0 };
-        let sqe = Sqe::rw(opcode::CLOSE, fd.as_raw_fd(), 0, 0, 0)
+        let sqe = Sqe::rw(opcode::CLOSE, fd.raw(), 0, 0, 0)
             .flags(flags)
             .tag(Tag::own(Own::Close(tagged)));
         core.push(sqe);
@@ -185,14 +199,14 @@ impl Driver {
         self.count_drained_close();
         if res == -libc::ECANCELED {
             // It was not tried, so the number is still ours.
-            self.close_now(call::adopt(raw as u64));
+            self.close_now(KernelFd::adopt(raw));
         }
         waker
     }
 
     /// At the end: the ring has gone with these closes unanswered.
     pub(crate) fn closes_in_doubt(&self) -> Vec<FdInfo> {
-        let mut infos: Vec<FdInfo> = self.core().closes.infos().collect();
+        let mut infos: Vec<FdInfo> = self.core().closes.infos(self.now()).collect();
         for info in &mut infos {
             info.state = FdState::InDoubt;
         }
@@ -268,7 +282,7 @@ impl Close {
             && driver.phase() == Phase::Running
             && driver.push_close(&owned, kind, how, Some(&mut index))
         {
-            let _ = owned.into_raw_fd();
+            let _ = owned.into_raw();
             self.stage = Stage::Pending(driver, index);
             return self.poll_pending(cx);
         }
@@ -347,17 +361,14 @@ pub(crate) struct Mounts {
 const MOUNTS_AGE: Duration = Duration::from_millis(100);
 
 impl Mounts {
-    fn is_remote(&mut self, major: u32, minor: u32) -> bool {
-        if let Some(found) = self.find(major, minor) {
-            return found;
-        }
-        if self.read.is_none_or(|read| read.elapsed() > MOUNTS_AGE) {
-            self.known = std::fs::read_to_string("/proc/self/mountinfo")
-                .map_or_else(|_| Vec::new(), |text| parse(&text));
-            self.read = Some(Instant::now());
-        }
-        // btrfs subvolumes and overlays show device numbers that no mount has: both are local.
-        self.find(major, minor).unwrap_or(false)
+    fn is_old(&self, now: Instant) -> bool {
+        self.read
+            .is_none_or(|read| now.saturating_duration_since(read) > MOUNTS_AGE)
+    }
+
+    fn learn(&mut self, text: &str, now: Instant) {
+        self.known = parse(text);
+        self.read = Some(now);
     }
 
     fn find(&self, major: u32, minor: u32) -> Option<bool> {

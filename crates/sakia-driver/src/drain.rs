@@ -13,7 +13,7 @@ use crate::driver::{Driver, Park, Phase, push_cancel};
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::graveyard;
 use crate::kernel::abi::opcode;
-use crate::kernel::{Below, Kernel, Wait};
+use crate::kernel::{Kernel, Wait};
 use crate::op::table::{Own, Tag};
 
 /// The longest single wait of a drain: how late a lost wake could make it.
@@ -84,7 +84,9 @@ impl Driver {
         if self.phase() == Phase::Ended {
             return Drained::default();
         }
-        let threads_left = self.pool_if_used().map_or(0, |pool| pool.join(deadline));
+        let threads_left = self
+            .pool_if_used()
+            .map_or(0, |pool| pool.join(deadline, self.clock()));
         self.unparker().close();
         let mut report = self.report();
         report.threads_left = threads_left;
@@ -108,10 +110,10 @@ impl Driver {
 
     fn reap_all(&self, deadline: Instant) {
         let mut pause = FIRST_PAUSE;
-        let mut ask_at = Instant::now() + pause;
+        let mut ask_at = self.now() + pause;
         let mut cancelled = CancelRound::default();
         loop {
-            let now = Instant::now();
+            let now = self.now();
             let late = now >= deadline;
             self.cancel_round(&mut cancelled, late);
             if self.is_quiet() {
@@ -129,18 +131,18 @@ impl Driver {
             let turned = self.turn(Park::For(wait), || false);
             if self.progress() != before {
                 pause = FIRST_PAUSE;
-                ask_at = Instant::now() + pause;
+                ask_at = self.now() + pause;
             } else if late || turned.is_err() && now + STEP >= deadline {
                 return;
-            } else if Instant::now() >= ask_at {
+            } else if self.now() >= ask_at {
                 // Nothing came: the next round asks again, a little later each time. The clock decides and not the turn, which
                 // also returns for the answers to cancels that found nothing to end.
                 pause = (pause * 2).min(LAST_PAUSE);
-                ask_at = Instant::now() + pause;
+                ask_at = self.now() + pause;
                 cancelled.again();
             } else if turned.is_err() {
                 // The ring is dead and did not wait: what it holds will not end, and the loop must not spin.
-                std::thread::sleep(wait);
+                self.clock().sleep(wait);
             }
         }
     }
@@ -217,7 +219,7 @@ impl Driver {
 
     /// Closes the ring. What is in flight on it must be leaked from here on.
     pub(crate) fn close_ring(&self) {
-        let kernel = std::mem::replace(&mut self.core().kernel, Below::Gone);
+        let kernel = self.core().kernel.end();
         drop(kernel);
     }
 

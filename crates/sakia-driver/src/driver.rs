@@ -12,17 +12,17 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::close::{CloseTable, Mounts};
 use crate::fd::ledger::Ledger;
 use crate::fd::{Descriptor, FdInfo, FdRef, FdState, Kind};
 use crate::fork::ForkGuard;
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
-use crate::kernel::call::{self, Call};
+use crate::kernel::call::Call;
 use crate::kernel::choose::KernelChoice;
 use crate::kernel::uring::{Ask, Uring};
-use crate::kernel::{Below, Entered, Kernel, Sqe, Wait};
+use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::op::dispatch::Pending;
 use crate::op::lane::Side;
 use crate::op::table::{Abandoned, Own, Polled, Table, Tag};
@@ -155,9 +155,10 @@ pub struct Driver {
     mounts: RefCell<Mounts>,
     idle: RefCell<Vec<IdleOrphan>>,
     unparker: Arc<Unparker>,
-    eventfd: Cell<Option<OwnedFd>>,
+    eventfd: Cell<Option<KernelFd>>,
     /// Where the kernel writes the eventfd's counter. Leaked with the ring if the read never ends.
     counter: Box<Cell<u64>>,
+    clock: Clock,
     fork: ForkGuard,
     phase: Cell<Phase>,
     depth: Cell<u32>,
@@ -177,15 +178,16 @@ impl Driver {
     /// cure. The ring shrinks before RLIMIT_MEMLOCK is reported.
     pub fn new(config: &Config) -> io::Result<Rc<Self>> {
         crate::graveyard::reap();
-        let kernel = Uring::new(&Ask {
+        let kernel = Below::Uring(Uring::new(&Ask {
             entries: config.entries,
             workers: [config.bounded_workers, config.unbounded_workers],
-        })?;
-        let eventfd = call::adopt(kernel.call(Call::Eventfd)?);
+        })?);
+        let clock = kernel.clock();
+        let eventfd = KernelFd::adopt(kernel.call(Call::Eventfd)? as RawFd);
         let unparker = Arc::new(Unparker::new(kernel.ring_fd(), eventfd.as_raw_fd()));
         let driver = Rc::new(Self {
             core: RefCell::new(Core {
-                kernel: Below::Uring(kernel),
+                kernel,
                 table: Table::default(),
                 closes: CloseTable::default(),
                 backlog: VecDeque::new(),
@@ -199,6 +201,7 @@ impl Driver {
             unparker,
             eventfd: Cell::new(Some(eventfd)),
             counter: Box::new(Cell::new(0)),
+            clock,
             fork: ForkGuard::new()?,
             phase: Cell::new(Phase::Running),
             depth: Cell::new(0),
@@ -214,6 +217,20 @@ impl Driver {
 
     pub(crate) fn core(&self) -> RefMut<'_, Core> {
         self.core.borrow_mut()
+    }
+
+    /// The clock of this driver's kernel.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Takes a descriptor in that code outside has opened.
+    pub(crate) fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
+        self.core().kernel.take_in(fd)
     }
 
     /// Answers a request on the spot.
@@ -262,7 +279,7 @@ impl Driver {
         self.drained_closes.get()
     }
 
-    pub(crate) fn take_eventfd(&self) -> Option<OwnedFd> {
+    pub(crate) fn take_eventfd(&self) -> Option<KernelFd> {
         self.eventfd.take()
     }
 
@@ -449,7 +466,7 @@ impl Driver {
             Entered::Fine => Ok(()),
             Entered::Busy => {
                 // Out of memory for requests. They stay queued; the loop goes on, but not as fast as it can.
-                std::thread::sleep(Duration::from_millis(1));
+                self.clock.sleep(Duration::from_millis(1));
                 Ok(())
             }
             Entered::Dead => Err(io::Error::other(

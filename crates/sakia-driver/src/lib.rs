@@ -29,6 +29,7 @@ pub use drain::Drained;
 pub use driver::{Config, Driver, Park};
 pub use fd::{Fd, FdInfo, FdRef, FdState, Kind};
 pub use graveyard::graves;
+pub use kernel::Clock;
 pub use kernel::abi::{Cqe, Sqe, opcode};
 pub use kernel::choose::KernelChoice;
 pub use kernel::setup_error::SetupError;

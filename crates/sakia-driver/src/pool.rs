@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::driver::{Driver, Phase};
+use crate::kernel::Clock;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -110,11 +111,11 @@ impl Pool {
     }
 
     /// Joins the threads until the deadline; answers how many are left.
-    pub(crate) fn join(&self, deadline: Instant) -> usize {
+    pub(crate) fn join(&self, deadline: Instant, clock: &Clock) -> usize {
         drop(self.close());
         let mut state = self.shared.lock();
         while state.live > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock.now());
             if left.is_zero() {
                 break;
             }

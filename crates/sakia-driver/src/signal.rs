@@ -14,7 +14,8 @@ use std::task::{Context, Poll, ready};
 
 use crate::driver::Driver;
 use crate::fd::{Fd, Kind};
-use crate::kernel::call::{self, Call};
+use crate::kernel::KernelFd;
+use crate::kernel::call::Call;
 use crate::op::future::Laned;
 use crate::ops::{self, Recv, Stream};
 
@@ -239,8 +240,9 @@ pub fn terminate() -> Signal {
 
 fn listen(watch: &'static Watch) -> io::Result<Listening> {
     let driver = Driver::admit(None)?;
-    let eventfd = call::adopt(driver.call(Call::Eventfd)?);
-    let raw = eventfd.as_raw_fd();
+    let eventfd = KernelFd::adopt(driver.call(Call::Eventfd)? as RawFd);
+    // The handler writes to it behind the seam's back: only this machine's own kernel has signals.
+    let raw = eventfd.as_std()?.as_raw_fd();
     let eventfd = Fd::on(&driver, eventfd, Kind::Eventfd);
     Ok(Listening {
         slot: watch.add(raw)?,

@@ -280,6 +280,20 @@ impl Executor {
     /// assert!(handle.is_finished());
     /// ```
     pub fn clear(&self, deadline: Option<Instant>) -> Cleared {
+        self.clear_while(|| deadline.is_none_or(|at| Instant::now() < at))
+    }
+
+    /// Drops every task as [`clear`](Self::clear) does, by the caller's own clock: those that destructors spawn are dropped while `in_time` says so.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use sakia_executor::{Executor, ThreadPark};
+    /// let executor = Executor::new(Arc::new(ThreadPark::new()));
+    /// executor.spawn(std::future::pending::<()>());
+    /// let cleared = executor.clear_while(|| false);
+    /// assert_eq!((cleared.dropped, cleared.left), (1, 0), "what was there is dropped in any case");
+    /// ```
+    pub fn clear_while(&self, mut in_time: impl FnMut() -> bool) -> Cleared {
         let home = &self.home;
         let _entered = home.enter();
         let _depth = Depth::enter(home);
@@ -295,7 +309,7 @@ impl Executor {
                 home.list.push_back(task, home);
                 continue;
             }
-            let late = task.id() > last && deadline.is_some_and(|at| Instant::now() >= at);
+            let late = task.id() > last && !in_time();
             cleared.panics += if late {
                 // From here on a spawn leaks at once, so this loop ends.
                 home.leaking.set(true);

@@ -8,11 +8,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sakia_driver::{Driver, FdInfo, Park, Unparker};
 use sakia_executor::{Executor, JoinHandle, Unpark};
-use sakia_time::Timers;
+use sakia_time::{Clock, Timers};
 
 use crate::builder::{OnEvent, OnShutdown};
 use crate::{Builder, ShutdownReport, shutdown};
@@ -26,6 +26,15 @@ struct RingUnpark(Arc<Unparker>);
 impl Unpark for RingUnpark {
     fn unpark(&self) {
         self.0.unpark();
+    }
+}
+
+/// The kernel's clock, for the timers.
+struct KernelClock(sakia_driver::Clock);
+
+impl Clock for KernelClock {
+    fn now(&self) -> Instant {
+        self.0.now()
     }
 }
 
@@ -135,7 +144,7 @@ impl Runtime {
         if let Some(hook) = builder.on_task_panic {
             executor.set_panic_hook(hook);
         }
-        let timers = Timers::new();
+        let timers = Timers::with_clock(Rc::new(KernelClock(driver.clock().clone())));
         #[cfg(feature = "test-util")]
         if builder.start_paused {
             timers.pause();

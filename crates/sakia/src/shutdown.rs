@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ShutdownReport;
 use crate::builder::Event;
@@ -17,17 +17,23 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Ends a runtime and says what became of everything.
 pub(crate) fn run(inner: &Rc<Inner>, within: Duration) -> ShutdownReport {
-    let start = Instant::now();
+    let clock = inner.driver.clock();
+    let start = clock.now();
     let deadline = start + within.min(FAR);
     let (cleared, drained) = inner.within(|| {
         inner.executor.close();
         // From here on closing handles leave their ops to the drain, which cancels in bulk.
         inner.driver.refuse();
-        let cleared = inner.executor.clear(Some(deadline));
+        let cleared = inner.executor.clear_while(|| clock.now() < deadline);
         inner.timers.close();
         (cleared, inner.driver.end(deadline))
     });
-    let report = ShutdownReport::new(&cleared, &inner.executor.stats(), drained, start.elapsed());
+    let report = ShutdownReport::new(
+        &cleared,
+        &inner.executor.stats(),
+        drained,
+        clock.now() - start,
+    );
     if let Some(tell) = inner.on_shutdown.borrow_mut().take() {
         tell(&report);
     }

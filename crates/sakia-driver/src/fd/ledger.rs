@@ -97,7 +97,7 @@ impl Driver {
     pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> usize {
         self.ledger().lines.insert(Line {
             descriptor,
-            since: Instant::now(),
+            since: self.now(),
         })
     }
 
@@ -107,7 +107,7 @@ impl Driver {
 
     /// Lists every descriptor that this driver owns, its own ring and eventfd among them.
     pub fn fds(&self) -> Vec<FdInfo> {
-        let now = Instant::now();
+        let now = self.now();
         let mut list = self.own_fds();
         for (_, line) in &self.ledger().lines {
             let Some(descriptor) = line.descriptor.upgrade() else {
@@ -154,7 +154,7 @@ impl Driver {
             state: FdState::Arrived,
             age: Duration::ZERO,
         }));
-        list.extend(core.closes.infos());
+        list.extend(core.closes.infos(now));
         list
     }
 }

@@ -8,12 +8,15 @@ pub(crate) mod ledger;
 
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::Waker;
 
 use crate::driver::Driver;
+use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
+use crate::op::Refusal;
 use crate::op::lane::{Lane, Side};
 
 pub use ledger::{FdInfo, FdState};
@@ -108,7 +111,7 @@ pub(crate) enum Linger {
 
 /// See [`FdRef`].
 pub struct Descriptor {
-    fd: Cell<Option<OwnedFd>>,
+    fd: Cell<Option<KernelFd>>,
     raw: RawFd,
     kind: Cell<Kind>,
     driver: Rc<Driver>,
@@ -209,14 +212,20 @@ impl Fd {
     /// Gives a descriptor to the thread's current driver.
     ///
     /// # Errors
-    /// If no driver is current; the descriptor is closed then.
-    pub fn new(fd: OwnedFd, kind: Kind) -> std::io::Result<Self> {
-        let driver =
-            Driver::current().ok_or_else(|| std::io::Error::from(crate::op::Refusal::Foreign))?;
+    /// If no driver is current, or its kernel does not know descriptors from outside; the descriptor is closed then.
+    pub fn new(fd: OwnedFd, kind: Kind) -> io::Result<Self> {
+        let driver = Driver::current().ok_or_else(|| io::Error::from(Refusal::Foreign))?;
+        let fd = driver.take_in(fd)?;
         Ok(Self::on(&driver, fd, kind))
     }
 
-    pub(crate) fn on(driver: &Rc<Driver>, fd: OwnedFd, kind: Kind) -> Self {
+    /// Gives what a kernel has just brought to the thread's current driver.
+    pub(crate) fn adopt(fd: KernelFd, kind: Kind) -> io::Result<Self> {
+        let driver = Driver::current().ok_or_else(|| io::Error::from(Refusal::Foreign))?;
+        Ok(Self::on(&driver, fd, kind))
+    }
+
+    pub(crate) fn on(driver: &Rc<Driver>, fd: KernelFd, kind: Kind) -> Self {
         let raw = fd.as_raw_fd();
         let inner = Rc::new_cyclic(|weak| Descriptor {
             fd: Cell::new(Some(fd)),
@@ -261,6 +270,21 @@ impl Fd {
         } else {
             self.set_writable();
         }
+    }
+
+    /// Lends the descriptor to code outside, as `AsFd` does.
+    ///
+    /// # Errors
+    /// When the handle was closed, or the descriptor is nothing outside: a simulated one.
+    pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.came_from_outside();
+        let fd = self.inner.fd.take();
+        let lent = fd.as_ref().map(|fd| fd.as_std().map(drop));
+        self.inner.fd.set(fd);
+        lent.unwrap_or_else(|| Err(io::Error::other("the handle was closed")))?;
+        // SAFETY: the descriptor is open (it was lent just now) and owned by `self.inner`, which this borrow keeps alive; it is taken out
+        // only by `take`, whose callers consume the handle.
+        Ok(unsafe { BorrowedFd::borrow_raw(self.inner.raw) })
     }
 
     /// Notes that SO_LINGER was set or cleared.
@@ -308,7 +332,7 @@ impl Fd {
     }
 
     /// Takes the number out if nobody else names the descriptor. The handle is an empty shell afterwards.
-    pub(crate) fn take(&self) -> Option<OwnedFd> {
+    pub(crate) fn take(&self) -> Option<KernelFd> {
         if self.is_busy() || !self.is_unique() {
             return None;
         }
@@ -339,14 +363,7 @@ impl Drop for Fd {
 
 impl AsFd for Fd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.came_from_outside();
-        let fd = self.inner.fd.take();
-        let raw = fd.as_ref().map(AsRawFd::as_raw_fd);
-        self.inner.fd.set(fd);
-        assert!(raw.is_some(), "the handle was closed");
-        // SAFETY: the descriptor is open (asserted) and owned by `self.inner`, which this borrow keeps alive; it is taken out only by
-        // `take`, whose callers consume the handle.
-        unsafe { BorrowedFd::borrow_raw(self.inner.raw) }
+        self.try_as_fd().unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

@@ -5,15 +5,16 @@
 //! for a peer or for a disk may be added here.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
+use super::KernelFd;
 use crate::addr::SockAddr;
 
 /// A request that is answered on the spot. The answer is the system call's return value.
 #[derive(Debug)]
 pub(crate) enum Call<'a> {
     /// close(2): ends this descriptor. The caller owned it and forgets the number, whatever the answer.
-    Close(OwnedFd),
+    Close(KernelFd),
     /// shutdown(2) of a socket.
     Shutdown(RawFd, i32),
     /// eventfd(2): counter 0, EFD_CLOEXEC.
@@ -40,6 +41,8 @@ pub(crate) enum Call<'a> {
     Seek(RawFd, i64, i32),
     /// statx(2) of the descriptor itself with AT_STATX_DONT_SYNC: what the kernel knows without asking a server.
     Device(RawFd, &'a mut Device),
+    /// The table of mounts, as proc_pid_mountinfo(5) writes it.
+    Mounts(&'a mut String),
 }
 
 /// What [`Call::Device`] learns of a descriptor.
@@ -54,7 +57,7 @@ pub(crate) struct Device {
 /// Carries a call out on this machine's own kernel.
 pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
     match call {
-        Call::Close(fd) => close(fd),
+        Call::Close(fd) => fd.close(),
         Call::Shutdown(fd, how) => {
             // SAFETY: shutdown(2) reads two integers and touches no memory of ours.
             retry(|| unsafe { libc::shutdown(fd, how) })
@@ -113,13 +116,16 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             retry(|| unsafe { libc::lseek(fd, offset, whence) })
         }
         Call::Device(fd, device) => stat_device(fd, device),
+        Call::Mounts(text) => {
+            *text = std::fs::read_to_string("/proc/self/mountinfo")?;
+            Ok(0)
+        }
     }
 }
 
-fn close(fd: OwnedFd) -> io::Result<u64> {
-    let raw = fd.as_raw_fd();
-    std::mem::forget(fd);
-    // SAFETY: `fd` owned the number and was forgotten above, so nobody else closes it. On Linux the number is free after
+/// close(2) of a number that its [`KernelFd`] has just given up.
+pub(super) fn close(raw: RawFd) -> io::Result<u64> {
+    // SAFETY: the caller owned the number and has forgotten it, so nobody else closes it. On Linux the number is free after
     // close(2) whatever it returns, so it is never tried again.
     match unsafe { libc::close(raw) } {
         0 => Ok(0),
@@ -152,11 +158,4 @@ fn retry<N: TryInto<u64>>(mut call: impl FnMut() -> N) -> io::Result<u64> {
             return Err(error);
         }
     }
-}
-
-/// Takes ownership of a descriptor that a system call has just returned.
-pub(crate) fn adopt(raw: u64) -> OwnedFd {
-    // SAFETY: the caller passes the return value of a call that created a descriptor (socket, a CQE of an op that yields
-    // one), exactly once, the moment it was returned: nobody else can know the number yet.
-    unsafe { OwnedFd::from_raw_fd(raw as RawFd) }
 }

@@ -7,6 +7,8 @@
 pub(crate) mod abi;
 pub(crate) mod call;
 pub(crate) mod choose;
+pub(crate) mod clock;
+mod kernel_fd;
 pub(crate) mod setup_error;
 pub(crate) mod uring;
 
@@ -17,6 +19,8 @@ use std::time::Duration;
 
 pub(crate) use abi::{Cqe, Sqe};
 pub(crate) use call::Call;
+pub use clock::Clock;
+pub(crate) use kernel_fd::KernelFd;
 
 /// How long an [`Kernel::enter`] may wait for a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,16 @@ pub(crate) trait Kernel {
     /// Answers a request on the spot.
     fn call(&self, call: Call<'_>) -> io::Result<u64>;
 
+    /// Takes a descriptor in that code outside has opened.
+    fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
+        Ok(fd.into())
+    }
+
+    /// The clock that its waits go by.
+    fn clock(&self) -> Clock {
+        Clock::default()
+    }
+
     /// The descriptor that another thread's wake goes to, and that a report lists.
     fn ring_fd(&self) -> RawFd;
 
@@ -88,6 +102,14 @@ pub(crate) enum Below {
     Uring(uring::Uring),
     /// The driver has ended and its ring is closed; only calls on descriptors that outlive it are answered.
     Gone,
+}
+
+impl Below {
+    /// Closes the ring, and answers what is to be dropped for that; from here on only calls are answered.
+    #[must_use]
+    pub(crate) fn end(&mut self) -> Self {
+        std::mem::replace(self, Self::Gone)
+    }
 }
 
 impl Kernel for Below {
@@ -137,6 +159,20 @@ impl Kernel for Below {
         match self {
             Self::Uring(uring) => uring.call(call),
             Self::Gone => call::perform(call),
+        }
+    }
+
+    fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
+        match self {
+            Self::Uring(uring) => uring.take_in(fd),
+            Self::Gone => Ok(fd.into()),
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        match self {
+            Self::Uring(uring) => uring.clock(),
+            Self::Gone => Clock::default(),
         }
     }
 

@@ -10,12 +10,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
 
 use super::Completion;
 use super::table::Tag;
 use crate::addr::SockAddr;
+use crate::kernel::KernelFd;
 
 /// A direction of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Leftover {
     Error(i32),
     /// An accepted connection with its peer's address.
     #[doc(hidden)]
-    Connection(OwnedFd, SockAddr),
+    Connection(Accepted),
     /// A whole datagram.
     #[doc(hidden)]
     Datagram(Datagram),
@@ -58,6 +58,13 @@ impl Leftover {
     pub(crate) fn of_error(done: &Completion) -> Option<Self> {
         (!done.was_cancelled()).then(|| Self::Error(done.errno()))
     }
+}
+
+/// A connection that waits to be served.
+#[derive(Debug)]
+pub struct Accepted {
+    pub(crate) fd: KernelFd,
+    pub(crate) peer: SockAddr,
 }
 
 /// Bytes that wait to be served.
@@ -325,7 +332,7 @@ impl Lane {
         let leftovers = cold.iter().flat_map(|cold| &cold.leftovers);
         leftovers
             .filter_map(|leftover| match leftover {
-                Leftover::Connection(fd, _) => Some(fd.as_raw_fd()),
+                Leftover::Connection(accepted) => Some(accepted.fd.as_raw_fd()),
                 _ => None,
             })
             .collect()

@@ -17,9 +17,9 @@ pub(crate) mod lane;
 pub(crate) mod table;
 
 use std::io;
-use std::os::fd::OwnedFd;
 
-use crate::fd::{FdRef, Kind};
+use crate::fd::{Fd, FdRef, Kind};
+use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
 use lane::{Leftover, Side};
 
@@ -163,12 +163,12 @@ impl From<Refusal> for io::Error {
 pub struct Completion {
     res: i32,
     flags: u32,
-    pub(crate) fd: Option<OwnedFd>,
+    pub(crate) fd: Option<KernelFd>,
     refusal: Option<Refusal>,
 }
 
 impl Completion {
-    pub(crate) fn new(res: i32, flags: u32, fd: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(res: i32, flags: u32, fd: Option<KernelFd>) -> Self {
         Self {
             res,
             flags,
@@ -198,15 +198,17 @@ impl Completion {
         u32::try_from(self.res).map_err(|_| io::Error::from_raw_os_error(self.errno()))
     }
 
-    /// The descriptor that the op made.
+    /// A handle of the descriptor that the op made, on the thread's current driver.
     ///
     /// # Errors
-    /// As [`result`](Self::result).
-    pub fn into_fd(mut self) -> io::Result<OwnedFd> {
+    /// As [`result`](Self::result). If no driver is current; the descriptor is closed then.
+    pub fn into_fd(mut self, kind: Kind) -> io::Result<Fd> {
         self.result()?;
-        self.fd
+        let fd = self
+            .fd
             .take()
-            .ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))
+            .ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))?;
+        Fd::adopt(fd, kind)
     }
 
     /// The CQE's flags.

@@ -15,8 +15,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::{Completion, Holds, Orphan, Yields};
-use crate::kernel::Cqe;
-use crate::kernel::call;
+use crate::kernel::{Cqe, KernelFd};
 
 /// Bits of the tag that hold the index; the others hold the generation.
 const INDEX_BITS: u32 = 24;
@@ -236,7 +235,7 @@ impl Table {
         }
         let result = entry.early.take().unwrap_or(cqe);
         let adopts = matches!(entry.yields, Yields::Descriptor(_)) && result.res >= 0;
-        let fd = adopts.then(|| call::adopt(result.res as u64));
+        let fd = adopts.then(|| KernelFd::adopt(result.res));
         let done = Completion::new(result.res, result.flags, fd);
         let holds = std::mem::take(&mut entry.holds);
         let cancelled = done.was_cancelled();

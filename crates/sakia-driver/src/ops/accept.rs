@@ -12,7 +12,7 @@ use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind, Linger};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::future::{LaneOp, Laned, Step, Submit};
-use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::lane::{Accepted, Lane, Leftover, Side};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
 /// How long an accept that found no free descriptor waits before it asks once more.
@@ -35,10 +35,9 @@ pub struct AcceptOne {
 }
 
 impl AcceptOne {
-    fn adopt(&self, fd: std::os::fd::OwnedFd, peer: SockAddr) -> io::Result<(Fd, SockAddr)> {
-        let fd = Fd::new(fd, self.kind)?;
+    fn adopt(&self, fd: Fd, peer: SockAddr) -> (Fd, SockAddr) {
         fd.inner().set_linger(self.linger);
-        Ok((fd, peer))
+        (fd, peer)
     }
 }
 
@@ -59,12 +58,15 @@ unsafe impl Op for AcceptOne {
 
     fn complete(self, done: Completion) -> Self::Output {
         let peer = self.peer.addr;
-        Step::Done(done.into_fd().and_then(|fd| self.adopt(fd, peer)))
+        Step::Done(done.into_fd(self.kind).map(|fd| self.adopt(fd, peer)))
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
         let fd = done.fd.take()?;
-        Some(Leftover::Connection(fd, self.peer.addr))
+        Some(Leftover::Connection(Accepted {
+            fd,
+            peer: self.peer.addr,
+        }))
     }
 }
 
@@ -79,7 +81,9 @@ impl LaneOp for AcceptOne {
 
     fn serve(self, lane: &Lane) -> Result<Step<Self>, Self> {
         match lane.take() {
-            Some(Leftover::Connection(fd, peer)) => Ok(Step::Done(self.adopt(fd, peer))),
+            Some(Leftover::Connection(Accepted { fd, peer })) => Ok(Step::Done(
+                Fd::adopt(fd, self.kind).map(|fd| self.adopt(fd, peer)),
+            )),
             Some(other) => {
                 lane.put_back(other);
                 Err(self)

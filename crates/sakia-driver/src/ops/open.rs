@@ -74,7 +74,7 @@ unsafe impl Op for Open {
         } else {
             Kind::File
         };
-        let fd = Fd::new(done.into_fd()?, kind)?;
+        let fd = done.into_fd(kind)?;
         if flags & libc::O_ACCMODE != libc::O_RDONLY {
             fd.set_writable();
         }

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use crate::addr::SockAddr;
 use crate::driver::Phase;
 use crate::fd::Fd;
+use crate::kernel::KernelFd;
 use crate::op::Refusal;
-use crate::op::lane::{Leftover, Side};
+use crate::op::lane::{Accepted, Leftover, Side};
 
 /// What had arrived on a descriptor for futures that were dropped.
 #[derive(Debug, Default)]
@@ -34,7 +35,11 @@ impl Leftovers {
             Leftover::Bytes(bytes) => self.bytes.extend_from_slice(bytes.rest()),
             Leftover::End => self.ended = true,
             Leftover::Error(errno) => self.error = Some(io::Error::from_raw_os_error(errno)),
-            Leftover::Connection(fd, peer) => self.connections.push((fd, peer)),
+            // What is nothing outside is closed.
+            Leftover::Connection(Accepted { fd, peer }) => {
+                self.connections
+                    .extend(fd.into_std().ok().map(|fd| (fd, peer)));
+            }
             Leftover::Datagram(datagram) => self.datagrams.push((datagram.0.data, datagram.0.from)),
         }
     }
@@ -100,7 +105,8 @@ impl Future for Release {
         }
         let owned = fd
             .take()
-            .ok_or_else(|| io::Error::other("the descriptor was closed"));
+            .ok_or_else(|| io::Error::other("the descriptor was closed"))
+            .and_then(KernelFd::into_std);
         self.fd = None;
         Poll::Ready(owned.map(|owned| (owned, leftovers)))
     }

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use crate::addr::SockAddr;
 use crate::driver::Driver;
 use crate::fd::{Fd, Kind};
+use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::{self, Call};
 use crate::op::future::Submit;
@@ -38,7 +39,7 @@ unsafe impl Op for OpenSocket {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        Fd::new(done.into_fd()?, Kind::Socket)
+        done.into_fd(Kind::Socket)
     }
 }
 
@@ -59,7 +60,7 @@ impl Fd {
     pub fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<Self> {
         let driver = Driver::admit(None)?;
         let raw = driver.call(Call::Socket(domain, kind | libc::SOCK_CLOEXEC, protocol))?;
-        Ok(Self::on(&driver, call::adopt(raw), Kind::Socket))
+        Ok(Self::on(&driver, KernelFd::adopt(raw as i32), Kind::Socket))
     }
 
     fn call(&self, call: Call<'_>) -> io::Result<u64> {

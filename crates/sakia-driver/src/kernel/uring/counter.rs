@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use crate::kernel::call;
+use crate::kernel::KernelFd;
 
 /// A non-blocking eventfd.
 pub(super) struct Counter(Rc<OwnedFd>);
@@ -13,10 +13,10 @@ impl Counter {
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: eventfd(2) reads two integers.
         let raw = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        match u64::try_from(raw) {
-            Ok(raw) => Ok(Self(Rc::new(call::adopt(raw)))),
-            Err(_) => Err(io::Error::last_os_error()),
+        if raw < 0 {
+            return Err(io::Error::last_os_error());
         }
+        Ok(Self(Rc::new(KernelFd::adopt(raw).into_std()?)))
     }
 
     /// The descriptor, which lives as long as somebody polls it.

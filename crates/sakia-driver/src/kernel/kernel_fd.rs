@@ -1,0 +1,79 @@
+//! A descriptor as the kernel below the seam gave it out, owned: whoever holds it is the one who can close it.
+//!
+//! It is not an `OwnedFd`, because std's drop would call close(2) on the number whoever gave it out. This one knows, and so no descriptor leaves the
+//! driver as an `OwnedFd`, or comes in as one, but through the conversions here.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use super::call;
+
+/// See the module's page. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct KernelFd {
+    raw: RawFd,
+}
+
+impl KernelFd {
+    /// Takes ownership of a descriptor that a call, or a completion, has just brought: exactly once, and before anybody else can know the number.
+    pub(crate) fn adopt(raw: RawFd) -> Self {
+        Self { raw }
+    }
+
+    pub(crate) fn raw(&self) -> RawFd {
+        self.raw
+    }
+
+    /// Gives the number to somebody else to own: the close table.
+    pub(crate) fn into_raw(self) -> RawFd {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// close(2): the number is free afterwards, whatever the answer.
+    pub(crate) fn close(self) -> io::Result<u64> {
+        end(self.into_raw())
+    }
+
+    /// Hands it to code outside.
+    ///
+    /// # Errors
+    /// When it is nothing outside; it is closed then.
+    pub(crate) fn into_std(self) -> io::Result<OwnedFd> {
+        self.as_std()?;
+        // SAFETY: the number is open in this process (`as_std` says whose it is) and owned by `self`, which forgets it.
+        Ok(unsafe { OwnedFd::from_raw_fd(self.into_raw()) })
+    }
+
+    /// Lends it to code outside.
+    ///
+    /// # Errors
+    /// When it is nothing outside.
+    pub(crate) fn as_std(&self) -> io::Result<BorrowedFd<'_>> {
+        // SAFETY: the number was given out by this machine's kernel and is open as long as `self`, which the borrow keeps alive.
+        Ok(unsafe { BorrowedFd::borrow_raw(self.raw) })
+    }
+}
+
+impl From<OwnedFd> for KernelFd {
+    fn from(fd: OwnedFd) -> Self {
+        Self::adopt(fd.into_raw_fd())
+    }
+}
+
+impl AsRawFd for KernelFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.raw
+    }
+}
+
+impl Drop for KernelFd {
+    fn drop(&mut self) {
+        let _ = end(self.raw);
+    }
+}
+
+fn end(raw: RawFd) -> io::Result<u64> {
+    call::close(raw)
+}
