@@ -40,6 +40,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub shutdown_timeout: Duration,
 
+    /// Append a line for each request to this file, in the Common Log Format
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
     /// Tell on stderr why a connection failed
     #[arg(long, short)]
     pub verbose: bool,

@@ -9,15 +9,17 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use sakia::net::TcpListener;
 use sakia::{Runtime, signal};
-use sakia_compat::{Served, serve};
+use sakia_compat::{ConnectInfo, Served, serve};
 
 use crate::Args;
-use crate::body::CHUNK;
+use crate::body::{Body, CHUNK};
+use crate::log::{self, Entry, Log};
 use crate::service::Files;
 
 /// How long the runtime may take to end once every connection has: there is nothing left but a write or two.
@@ -70,12 +72,21 @@ async fn serve_files(args: &Args) -> io::Result<Served> {
         dir.display()
     ));
 
+    let log = match &args.log {
+        Some(path) => {
+            let file = log::open(path).await.map_err(|error| about(path, error))?;
+            let log = Rc::<Log>::default();
+            Some((log.clone(), sakia::spawn(log::write(log, file))))
+        }
+        None => None,
+    };
+    let lines = log.as_ref().map(|(lines, _)| lines.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let files = files.clone();
-        async move { Ok::<_, Infallible>(files.answer(request).await) }
+        let (files, lines) = (files.clone(), lines.clone());
+        async move { Ok::<_, Infallible>(answer(&files, lines.as_deref(), &request).await) }
     });
     let verbose = args.verbose;
-    serve(listener, service)
+    let served = serve(listener, service)
         .max_connections(args.max_connections)
         .header_timeout(args.header_timeout)
         .idle_timeout(args.idle_timeout)
@@ -91,7 +102,34 @@ async fn serve_files(args: &Args) -> io::Result<Served> {
             }
         })
         .with_graceful_shutdown(stop)
-        .await
+        .await;
+    if let Some((lines, writer)) = log {
+        lines.close();
+        match sakia::time::timeout(END, writer).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(lost)) => eprintln!("sakia-serve: {lost} lines of the access log were lost"),
+            _ => eprintln!("sakia-serve: the access log was not written to its end"),
+        }
+    }
+    served
+}
+
+/// Answers a request, and notes it.
+async fn answer(files: &Files, log: Option<&Log>, request: &Request<Incoming>) -> Response<Body> {
+    let response = files.answer(request).await;
+    if let Some(log) = log {
+        let len = response.headers().get(CONTENT_LENGTH);
+        let len = len.and_then(|len| len.to_str().ok()?.parse().ok());
+        log.note(&Entry {
+            peer: request.extensions().get().map(|ConnectInfo(peer)| *peer),
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            status: response.status(),
+            len: len.or_else(|| response.body().size_hint().exact()),
+        });
+    }
+    response
 }
 
 /// Waits for Ctrl-C, or for a service manager's SIGTERM.

@@ -35,7 +35,7 @@ impl Files {
     }
 
     /// Answers a request. It never fails: an error is a response.
-    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         if method != Method::GET && method != Method::HEAD {
             return reply::method_not_allowed();

@@ -1,6 +1,7 @@
 //! The server as its users meet it: the program itself, started on a free port, asked over plain sockets, stopped by signals.
 
 mod conditions;
+mod days;
 mod end;
 mod files;
 mod help;
