@@ -10,6 +10,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// Where the name begins in an address of a Unix socket.
+const SUN_PATH: usize = std::mem::offset_of!(libc::sockaddr_un, sun_path);
+
 /// An address of any family: a `sockaddr_storage` and its length (sockaddr(3type)).
 #[derive(Clone, Copy)]
 pub struct SockAddr {
@@ -51,8 +54,7 @@ impl SockAddr {
         for (to, from) in un.sun_path.iter_mut().zip(bytes) {
             *to = *from as libc::c_char;
         }
-        let len = std::mem::offset_of!(libc::sockaddr_un, sun_path)
-            + if bytes.is_empty() { 0 } else { bytes.len() + 1 };
+        let len = SUN_PATH + if bytes.is_empty() { 0 } else { bytes.len() + 1 };
         Ok(Self::from_raw(&un, len))
     }
 
@@ -80,7 +82,7 @@ impl SockAddr {
         })
     }
 
-    /// The family: `AF_INET`, `AF_INET6`, `AF_UNIX`, …
+    /// The family: `AF_INET`, `AF_INET6`, `AF_UNIX`, …; `AF_UNSPEC` for a peer without a name.
     pub fn family(&self) -> i32 {
         i32::from(self.storage.ss_family)
     }
@@ -106,19 +108,52 @@ impl SockAddr {
         }
     }
 
-    /// The path of a Unix socket that has one; `None` for unnamed and abstract sockets and other families.
-    pub fn as_path(&self) -> Option<&Path> {
+    /// The name of a Unix socket in the abstract namespace (unix(7)), which is bytes without the zero that marks it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the name is longer than 107 bytes.
+    pub fn unix_abstract(name: &[u8]) -> io::Result<Self> {
+        // SAFETY: sockaddr_un is made of integers.
+        let mut un: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+        if name.len() >= un.sun_path.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "an abstract name must be shorter than 108 bytes",
+            ));
+        }
+        un.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (to, from) in un.sun_path[1..].iter_mut().zip(name) {
+            *to = *from as libc::c_char;
+        }
+        Ok(Self::from_raw(&un, SUN_PATH + 1 + name.len()))
+    }
+
+    /// No address: what recvmsg(2) tells of a peer without a name.
+    pub(crate) fn none() -> Self {
+        Self {
+            len: 0,
+            ..Self::empty()
+        }
+    }
+
+    /// What follows the family in an address of a Unix socket.
+    fn sun_path(&self) -> Option<&[u8]> {
         if self.family() != libc::AF_UNIX {
             return None;
         }
-        let start = std::mem::offset_of!(libc::sockaddr_un, sun_path);
         let len = (self.len as usize).min(size_of::<libc::sockaddr_un>());
-        let name = self.bytes().get(start..len)?;
-        let name = name
-            .split(|byte| *byte == 0)
-            .next()
-            .filter(|name| !name.is_empty())?;
-        Some(Path::new(OsStr::from_bytes(name)))
+        self.bytes().get(SUN_PATH..len)
+    }
+
+    /// The path of a Unix socket that has one; `None` for unnamed and abstract sockets and other families.
+    pub fn as_path(&self) -> Option<&Path> {
+        let name = self.sun_path()?.split(|byte| *byte == 0).next()?;
+        (!name.is_empty()).then(|| Path::new(OsStr::from_bytes(name)))
+    }
+
+    /// The name of a Unix socket in the abstract namespace; `None` for sockets with a path or without a name and other families.
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        self.sun_path()?.strip_prefix(&[0])
     }
 
     fn bytes(&self) -> &[u8] {
@@ -181,7 +216,11 @@ impl std::fmt::Debug for SockAddr {
         match (self.as_ip(), self.as_path()) {
             (Some(ip), _) => write!(f, "{ip}"),
             (None, Some(path)) => write!(f, "{}", path.display()),
-            (None, None) if self.family() == libc::AF_UNIX => f.write_str("(unnamed)"),
+            (None, None) if self.family() == libc::AF_UNIX => match self.as_abstract_name() {
+                Some(name) => write!(f, "@{}", name.escape_ascii()),
+                None => f.write_str("(unnamed)"),
+            },
+            (None, None) if self.family() == libc::AF_UNSPEC => f.write_str("(none)"),
             (None, None) => write!(f, "(family {})", self.family()),
         }
     }
@@ -212,5 +251,24 @@ mod tests {
         assert!(SockAddr::unix(Path::new("a\0b")).is_err());
         assert!(SockAddr::unix(Path::new(&"x".repeat(108))).is_err());
         assert!(SockAddr::unix(Path::new(&"x".repeat(107))).is_ok());
+    }
+
+    #[test]
+    fn abstract_names_are_neither_paths_nor_no_name() {
+        for name in [&b"sakia"[..], b"", b"a\0b", &[b'x'; 107]] {
+            let addr = SockAddr::unix_abstract(name).unwrap();
+            assert_eq!(
+                (addr.as_abstract_name(), addr.as_path()),
+                (Some(name), None)
+            );
+        }
+        assert!(SockAddr::unix_abstract(&[b'x'; 108]).is_err());
+        for other in [
+            SockAddr::none(),
+            SockAddr::unix(Path::new("/run/x.sock")).unwrap(),
+            SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0))),
+        ] {
+            assert_eq!(other.as_abstract_name(), None, "{other:?}");
+        }
     }
 }
