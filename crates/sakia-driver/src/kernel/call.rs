@@ -21,6 +21,10 @@ pub(crate) enum Call<'a> {
     Eventfd,
     /// socket(2): domain, type (with SOCK_CLOEXEC), protocol.
     Socket(i32, i32, i32),
+    /// socketpair(2) of Unix sockets: type (with SOCK_CLOEXEC), where the two numbers go.
+    SocketPair(i32, &'a mut [RawFd; 2]),
+    /// pipe2(2) with O_CLOEXEC: where the two numbers go, the reading end first.
+    Pipe(&'a mut [RawFd; 2]),
     /// bind(2).
     Bind(RawFd, &'a SockAddr),
     /// listen(2).
@@ -35,8 +39,16 @@ pub(crate) enum Call<'a> {
     GetOption(RawFd, i32, i32, &'a mut [u8]),
     /// recv(2) with MSG_DONTWAIT and the given flags.
     TryRecv(RawFd, &'a mut [u8], i32),
+    /// recvfrom(2) with MSG_DONTWAIT and MSG_TRUNC: the answer is the length of the whole datagram.
+    TryRecvFrom(RawFd, &'a mut [u8], &'a mut SockAddr),
     /// send(2) with MSG_DONTWAIT and MSG_NOSIGNAL.
     TrySend(RawFd, &'a [u8]),
+    /// sendto(2) with MSG_DONTWAIT and MSG_NOSIGNAL.
+    TrySendTo(RawFd, &'a [u8], &'a SockAddr),
+    /// preadv2(2) where the descriptor stands, with RWF_NOWAIT.
+    TryRead(RawFd, &'a mut [u8]),
+    /// pwritev2(2) where the descriptor stands, with RWF_NOWAIT.
+    TryWrite(RawFd, &'a [u8]),
     /// lseek(2): offset, whence.
     Seek(RawFd, i64, i32),
     /// statx(2) of the descriptor itself with AT_STATX_DONT_SYNC: what the kernel knows without asking a server.
@@ -69,6 +81,14 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
         Call::Socket(domain, kind, protocol) => {
             // SAFETY: socket(2) reads three integers. The descriptor that it returns is adopted by the caller.
             retry(|| unsafe { libc::socket(domain, kind, protocol) })
+        }
+        Call::SocketPair(kind, ends) => {
+            // SAFETY: the kernel writes two numbers to `ends`, borrowed mutably for the call; the caller adopts them.
+            retry(|| unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })
+        }
+        Call::Pipe(ends) => {
+            // SAFETY: as for socketpair above.
+            retry(|| unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
         }
         Call::Bind(fd, addr) => {
             // SAFETY: the pointer and the length describe `addr`, which is borrowed for the whole call and only read.
@@ -105,6 +125,45 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             let flags = flags | libc::MSG_DONTWAIT;
             // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed mutably for the call.
             retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) })
+        }
+        Call::TryRecvFrom(fd, buf, from) => {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+            let (name, len) = from.as_out();
+            // SAFETY: the kernel writes at most `buf.len()` bytes to `buf` and an address to `from`, as long as it has room for; both are
+            // borrowed mutably for the call.
+            retry(|| unsafe {
+                libc::recvfrom(fd, buf.as_mut_ptr().cast(), buf.len(), flags, name, len)
+            })
+        }
+        Call::TrySendTo(fd, buf, to) => {
+            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+            // SAFETY: the kernel reads at most `buf.len()` bytes of `buf` and the address, both borrowed for the call.
+            retry(|| unsafe {
+                libc::sendto(
+                    fd,
+                    buf.as_ptr().cast(),
+                    buf.len(),
+                    flags,
+                    to.as_ptr(),
+                    to.len(),
+                )
+            })
+        }
+        Call::TryRead(fd, buf) => {
+            let iov = libc::iovec {
+                iov_base: buf.as_mut_ptr().cast(),
+                iov_len: buf.len(),
+            };
+            // SAFETY: one iovec, which describes `buf`, borrowed mutably for the call.
+            retry(|| unsafe { libc::preadv2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
+        }
+        Call::TryWrite(fd, buf) => {
+            let iov = libc::iovec {
+                iov_base: buf.as_ptr().cast_mut().cast(),
+                iov_len: buf.len(),
+            };
+            // SAFETY: one iovec, which describes `buf`, borrowed for the call and only read.
+            retry(|| unsafe { libc::pwritev2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
         }
         Call::TrySend(fd, buf) => {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

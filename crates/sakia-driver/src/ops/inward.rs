@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use sakia_buf::{BufResult, IoBufMut};
@@ -11,6 +12,7 @@ use sakia_buf::{BufResult, IoBufMut};
 use super::{Aim, Whole, aimed, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::call::Call;
 use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::{Cancel, Completion, Holds, Op};
@@ -224,6 +226,23 @@ impl Fd {
     /// # Errors
     /// `WouldBlock` if nothing is there, or another future holds the stream.
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.call_in(buf, |raw, buf| Call::TryRecv(raw, buf, 0))
+    }
+
+    /// Reads what is in a pipe, without waiting and without the ring; leftovers first.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there, or another future reads.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.call_in(buf, Call::TryRead)
+    }
+
+    /// A call that consumes of a stream, unless something comes before it.
+    fn call_in<'b>(
+        &self,
+        buf: &'b mut [u8],
+        call: impl FnOnce(RawFd, &'b mut [u8]) -> Call<'b>,
+    ) -> io::Result<usize> {
         let lane = self.inner().lane(Side::In);
         if lane.is_held() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -240,7 +259,7 @@ impl Fd {
             Some(result) => result,
             None if lane.orphan().is_some() => Err(io::ErrorKind::WouldBlock.into()),
             None => {
-                let call = crate::kernel::call::Call::TryRecv(self.inner().raw(), buf, 0);
+                let call = call(self.inner().raw(), buf);
                 self.inner().driver().call(call).map(|n| n as usize)
             }
         }

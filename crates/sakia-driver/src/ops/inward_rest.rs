@@ -7,7 +7,7 @@ use std::io;
 use sakia_buf::BufResult;
 
 use super::{Aim, aimed, clamp};
-use crate::fd::{Fd, FdRef};
+use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
@@ -23,6 +23,7 @@ pub struct RecvToEnd {
     buf: Vec<u8>,
     /// The caller's bytes, which come before ours.
     had: usize,
+    pipe: bool,
     /// Where the kernel writes, and how much: the spare room of `buf`, asked for once when it is lent.
     spare: (*mut u8, usize),
 }
@@ -48,7 +49,11 @@ unsafe impl Op for RecvToEnd {
         let spare = self.buf.spare_capacity_mut();
         self.spare = (spare.as_mut_ptr().cast(), spare.len());
         let (addr, len) = (self.spare.0 as u64, clamp(self.spare.1));
-        *sqe = Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0);
+        *sqe = if self.pipe {
+            Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX)
+        } else {
+            Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0)
+        };
         Holds::one(fd)
     }
 
@@ -105,7 +110,7 @@ impl LaneOp for RecvToEnd {
     }
 }
 
-/// Receives until the stream ends, and appends it to `buf` (`IORING_OP_RECV`, Linux 5.6; recv(2)).
+/// Receives until the stream ends, and appends it to `buf` (`IORING_OP_RECV`, Linux 5.6; recv(2); `IORING_OP_READ` on a pipe).
 ///
 /// # Cancellation
 /// What it has read goes back to the stream, and the next read begins with it.
@@ -113,6 +118,7 @@ pub fn recv_to_end(fd: &Fd, buf: Vec<u8>) -> Laned<RecvToEnd> {
     let op = RecvToEnd {
         fd: None,
         had: buf.len(),
+        pipe: fd.kind() == Kind::Pipe,
         buf,
         spare: (std::ptr::null_mut(), 0),
     };

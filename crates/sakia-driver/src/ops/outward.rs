@@ -8,6 +8,7 @@ use sakia_buf::{BufResult, IoBuf};
 
 use super::inward::Stream;
 use super::{Aim, Whole, aimed, clamp};
+use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
@@ -143,11 +144,31 @@ impl Fd {
     /// # Errors
     /// `WouldBlock` if it takes nothing, or a write is under way.
     pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.call_out(Call::TrySend(self.inner().raw(), buf))
+    }
+
+    /// Sends a datagram to an address, if the socket takes it at once, without waiting and without the ring.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it does not take it, or a send is under way.
+    pub fn try_send_to(&self, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+        self.call_out(Call::TrySendTo(self.inner().raw(), buf, to))
+    }
+
+    /// Writes what a pipe takes at once, without waiting and without the ring.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it takes nothing, or a write is under way.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.call_out(Call::TryWrite(self.inner().raw(), buf))
+    }
+
+    /// A call that writes, unless something is to be written before.
+    fn call_out(&self, call: Call<'_>) -> io::Result<usize> {
         let lane = self.inner().lane(Side::Out);
         if lane.is_held() || lane.orphan().is_some() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let call = Call::TrySend(self.inner().raw(), buf);
         self.inner().driver().call(call).map(|n| n as usize)
     }
 }

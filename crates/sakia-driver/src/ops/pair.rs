@@ -1,0 +1,36 @@
+//! socketpair(2) and pipe2(2), on the spot: two descriptors that are connected to each other.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use crate::driver::Driver;
+use crate::fd::{Fd, Kind};
+use crate::kernel::call::{self, Call};
+
+impl Fd {
+    /// Makes two Unix sockets of this type that are connected to each other (socketpair(2)).
+    ///
+    /// # Errors
+    /// As socketpair(2); and outside a runtime.
+    pub fn socket_pair(kind: Kind, socket_type: i32) -> io::Result<(Self, Self)> {
+        two(kind, |ends| {
+            Call::SocketPair(socket_type | libc::SOCK_CLOEXEC, ends)
+        })
+    }
+
+    /// Makes a pipe (pipe2(2)): the end that reads and the end that writes.
+    ///
+    /// # Errors
+    /// As pipe2(2); and outside a runtime.
+    pub fn pipe() -> io::Result<(Self, Self)> {
+        two(Kind::Pipe, |ends| Call::Pipe(ends))
+    }
+}
+
+fn two(kind: Kind, call: impl FnOnce(&mut [RawFd; 2]) -> Call<'_>) -> io::Result<(Fd, Fd)> {
+    let driver = Driver::admit(None)?;
+    let mut ends = [-1; 2];
+    driver.call(call(&mut ends))?;
+    let [one, other] = ends.map(|raw| Fd::on(&driver, call::adopt(raw as u64), kind));
+    Ok((one, other))
+}
