@@ -139,6 +139,18 @@ impl Driver {
         let _ = fd.into_raw();
     }
 
+    /// Ends a descriptor that came with a message and that nobody took: what it is was somebody else's choice, so how it has to be closed
+    /// is asked.
+    pub(crate) fn end_stranger(&self, fd: KernelFd) {
+        let raw = fd.raw();
+        let how = match () {
+            () if self.has_linger(raw) => How::Worker,
+            () if self.is_remote(raw) => How::Ring,
+            () => How::Now,
+        };
+        self.end_descriptor(fd, Kind::Passed, how);
+    }
+
     /// close(2), with nobody to tell the error to.
     pub(crate) fn close_now(&self, fd: KernelFd) {
         let _ = self.call(Call::Close(fd));

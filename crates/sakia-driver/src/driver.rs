@@ -25,7 +25,7 @@ use crate::kernel::uring::{Ask, Uring};
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::op::dispatch::Pending;
 use crate::op::lane::Side;
-use crate::op::table::{Abandoned, Own, Polled, Table, Tag};
+use crate::op::table::{Abandoned, Adopts, Own, Polled, Table, Tag};
 use crate::op::{Holds, Orphan, Refusal, Yields};
 use crate::pool::Pool;
 use crate::unpark::Unparker;
@@ -344,7 +344,13 @@ impl Driver {
         }
         let tag = core
             .table
-            .insert(sqe.opcode, holds, yields, lane, waker)
+            .insert(
+                sqe.opcode,
+                holds,
+                Adopts::new(yields, sqe.addr),
+                lane,
+                waker,
+            )
             .ok_or(Refusal::Full)?;
         sqe.user_data = tag.0;
         core.push(sqe);

@@ -33,6 +33,7 @@ pub use kernel::Clock;
 pub use kernel::abi::{Cqe, Sqe, opcode};
 pub use kernel::choose::KernelChoice;
 pub use kernel::setup_error::SetupError;
+pub use op::ancillary::{Ancillary, Credentials};
 pub use op::future::{LaneOp, Laned, Step, Submit};
 pub use op::lane::{Lane, Leftover, Side};
 pub use op::{Cancel, Completion, Holds, Op, Yields};

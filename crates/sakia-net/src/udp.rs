@@ -35,15 +35,16 @@ pub type UdpConnect<'a> = Borrowed<'a, Connected>;
 /// Waits for a datagram; [`RecvFrom`] ties it to its socket.
 #[must_use = "futures do nothing unless polled"]
 pub struct Datagram<B: IoBufMut> {
-    recv: Laned<ops::RecvMsg<B>>,
+    recv: Laned<ops::RecvMsg<[B; 1]>>,
 }
 
 impl<B: IoBufMut> Future for Datagram<B> {
     type Output = BufResult<(usize, SocketAddr), B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, buf) = ready!(Pin::new(&mut self.recv).poll(cx));
-        Poll::Ready((result.and_then(|(n, from)| Ok((n, ip(from)?))), buf))
+        let (result, [buf]) = ready!(Pin::new(&mut self.recv).poll(cx));
+        let received = result.and_then(|received| Ok((received.len, ip(received.from)?)));
+        Poll::Ready((received, buf))
     }
 }
 
@@ -56,15 +57,15 @@ impl<B: IoBufMut> fmt::Debug for Datagram<B> {
 /// Waits for a datagram whose sender is known; [`Recv`] ties it to its socket.
 #[must_use = "futures do nothing unless polled"]
 pub struct Payload<B: IoBufMut> {
-    recv: Laned<ops::RecvMsg<B>>,
+    recv: Laned<ops::RecvMsg<[B; 1]>>,
 }
 
 impl<B: IoBufMut> Future for Payload<B> {
     type Output = BufResult<usize, B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, buf) = ready!(Pin::new(&mut self.recv).poll(cx));
-        Poll::Ready((result.map(|(n, _)| n), buf))
+        let (result, [buf]) = ready!(Pin::new(&mut self.recv).poll(cx));
+        Poll::Ready((result.map(|received| received.len), buf))
     }
 }
 
@@ -156,7 +157,7 @@ impl UdpSocket {
     /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
     /// let (socket, leftovers) = socket.into_std().await?;
     /// let _: std::net::UdpSocket = socket;
-    /// assert!(leftovers.datagrams.is_empty());
+    /// assert!(leftovers.messages.is_empty());
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn into_std(self) -> IntoStd<std::net::UdpSocket> {
@@ -278,7 +279,7 @@ impl UdpSocket {
     #[doc(alias = "IORING_OP_RECVMSG")]
     pub fn recv_from<B: IoBufMut>(&self, buf: B) -> RecvFrom<'_, B> {
         Borrowed::new(Datagram {
-            recv: ops::recv_msg(&self.fd, buf, false),
+            recv: ops::recv_msg(&self.fd, [buf]),
         })
     }
 
@@ -299,7 +300,7 @@ impl UdpSocket {
     /// As recvmsg(2).
     pub fn peek_from<B: IoBufMut>(&self, buf: B) -> RecvFrom<'_, B> {
         Borrowed::new(Datagram {
-            recv: ops::recv_msg(&self.fd, buf, true),
+            recv: ops::peek_msg(&self.fd, [buf]),
         })
     }
 
@@ -323,7 +324,7 @@ impl UdpSocket {
     /// As recvmsg(2).
     pub fn recv<B: IoBufMut>(&self, buf: B) -> Recv<'_, B> {
         Borrowed::new(Payload {
-            recv: ops::recv_msg(&self.fd, buf, false),
+            recv: ops::recv_msg(&self.fd, [buf]),
         })
     }
 
@@ -344,7 +345,7 @@ impl UdpSocket {
     /// As recvmsg(2).
     pub fn peek<B: IoBufMut>(&self, buf: B) -> Recv<'_, B> {
         Borrowed::new(Payload {
-            recv: ops::recv_msg(&self.fd, buf, true),
+            recv: ops::peek_msg(&self.fd, [buf]),
         })
     }
 }

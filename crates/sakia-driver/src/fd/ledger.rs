@@ -10,7 +10,6 @@ use slab::Slab;
 
 use super::{Descriptor, Kind};
 use crate::driver::Driver;
-use crate::op::Yields;
 use crate::op::lane::Side;
 
 /// What a descriptor is doing.
@@ -93,6 +92,16 @@ impl Ledger {
     }
 }
 
+/// A descriptor that a completion brought and that nobody has taken yet.
+fn arrived((number, kind): (RawFd, Kind)) -> FdInfo {
+    FdInfo {
+        kind,
+        number,
+        state: FdState::Arrived,
+        age: Duration::ZERO,
+    }
+}
+
 impl Driver {
     pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> usize {
         self.ledger().lines.insert(Line {
@@ -126,34 +135,11 @@ impl Driver {
                 },
                 age,
             });
-            let kind = if descriptor.kind() == Kind::UnixListener {
-                Kind::UnixStream
-            } else {
-                Kind::TcpStream
-            };
-            list.extend(
-                descriptor
-                    .lane(Side::In)
-                    .connections()
-                    .into_iter()
-                    .map(|number| FdInfo {
-                        kind,
-                        number,
-                        state: FdState::Arrived,
-                        age: Duration::ZERO,
-                    }),
-            );
+            let kept = descriptor.lane(Side::In).descriptors(descriptor.kind());
+            list.extend(kept.into_iter().map(arrived));
         }
         let core = self.core();
-        list.extend(core.table.adopted().map(|(number, yields)| FdInfo {
-            kind: match yields {
-                Yields::Descriptor(kind) => kind,
-                Yields::Nothing => Kind::File,
-            },
-            number,
-            state: FdState::Arrived,
-            age: Duration::ZERO,
-        }));
+        list.extend(core.table.adopted().into_iter().map(arrived));
         list.extend(core.closes.infos(now));
         list
     }

@@ -44,8 +44,16 @@ pub enum Kind {
     UnixListener,
     /// A connected Unix socket.
     UnixStream,
+    /// A Unix socket of datagrams.
+    UnixDatagram,
+    /// A connected Unix socket of records.
+    UnixSeqpacket,
+    /// A listening Unix socket of records.
+    UnixSeqpacketListener,
     /// A socket on its way to become one of the others.
     Socket,
+    /// What came with a message (SCM_RIGHTS), whatever it is.
+    Passed,
     /// A ring of the driver.
     Ring,
     /// The eventfd by which other threads wake the driver.
@@ -53,7 +61,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::File,
         Self::Directory,
         Self::Pipe,
@@ -62,7 +70,11 @@ impl Kind {
         Self::UdpSocket,
         Self::UnixListener,
         Self::UnixStream,
+        Self::UnixDatagram,
+        Self::UnixSeqpacket,
+        Self::UnixSeqpacketListener,
         Self::Socket,
+        Self::Passed,
         Self::Ring,
         Self::Eventfd,
     ];
@@ -75,6 +87,9 @@ impl Kind {
                 | Self::UdpSocket
                 | Self::UnixListener
                 | Self::UnixStream
+                | Self::UnixDatagram
+                | Self::UnixSeqpacket
+                | Self::UnixSeqpacketListener
                 | Self::Socket
         )
     }
@@ -91,7 +106,11 @@ impl fmt::Display for Kind {
             Self::UdpSocket => "UDP socket",
             Self::UnixListener => "Unix listener",
             Self::UnixStream => "Unix stream",
+            Self::UnixDatagram => "Unix datagram socket",
+            Self::UnixSeqpacket => "Unix seqpacket socket",
+            Self::UnixSeqpacketListener => "Unix seqpacket listener",
             Self::Socket => "socket",
+            Self::Passed => "passed descriptor",
             Self::Ring => "ring",
             Self::Eventfd => "eventfd",
         })

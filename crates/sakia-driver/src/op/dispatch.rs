@@ -101,6 +101,8 @@ impl Driver {
         if let Some(fd) = done.fd.take() {
             self.close_now(fd);
         }
+        // What a message brought is closed here, with it.
+        drop(done);
     }
 
     pub(crate) fn wake_later(&self, waker: Waker) {

@@ -10,11 +10,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
 use super::Completion;
+use super::ancillary::Arrived;
 use super::table::Tag;
 use crate::addr::SockAddr;
+use crate::fd::Kind;
 use crate::kernel::KernelFd;
 
 /// A direction of a descriptor.
@@ -26,11 +29,29 @@ pub enum Side {
     Out,
 }
 
-/// A datagram that arrived for a future that had gone.
+/// A datagram or a record that arrived for a future that had gone.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) data: Vec<u8>,
     pub(crate) from: SockAddr,
+    /// It was longer than the buffer of that future.
+    pub(crate) truncated: bool,
+    pub(crate) beside: Beside,
+}
+
+/// What came beside the bytes of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) arrived: Option<Box<Arrived>>,
+    /// Some of it was cut off.
+    pub(crate) truncated: bool,
+}
+
+impl Beside {
+    pub(crate) fn has_fds(&self) -> bool {
+        let mut numbers = self.arrived.iter().flat_map(|arrived| arrived.numbers());
+        numbers.next().is_some()
+    }
 }
 
 /// Something that arrived for a future that had gone.
@@ -72,11 +93,21 @@ pub struct Accepted {
 pub struct Bytes {
     data: Vec<u8>,
     served: usize,
+    /// What came with the first of them, on a Unix stream. It goes with whoever is served that first one.
+    pub(crate) beside: Beside,
 }
 
 impl Bytes {
     pub(crate) fn new(data: Vec<u8>) -> Self {
-        Self { data, served: 0 }
+        Self::with(data, Beside::default())
+    }
+
+    pub(crate) fn with(data: Vec<u8>, beside: Beside) -> Self {
+        Self {
+            data,
+            served: 0,
+            beside,
+        }
     }
 
     pub(crate) fn rest(&self) -> &[u8] {
@@ -294,28 +325,43 @@ impl Lane {
 
     /// Serves bytes to `to`: how many, or the end, or the error that was kept. `None` if there is nothing to serve.
     ///
-    /// With `peek` they stay.
+    /// With `peek` they stay. Descriptors that came with them are closed, as read(2) does.
     pub(crate) fn serve_bytes(
         &self,
         peek: bool,
-        mut to: impl FnMut(&[u8]) -> usize,
+        to: impl FnMut(&[u8]) -> usize,
     ) -> Option<std::io::Result<usize>> {
+        let served = self.serve_stream(peek, to)?;
+        Some(served.map(|(n, beside)| {
+            drop(beside);
+            n
+        }))
+    }
+
+    /// The same with what came beside the bytes.
+    pub(crate) fn serve_stream(
+        &self,
+        peek: bool,
+        mut to: impl FnMut(&[u8]) -> usize,
+    ) -> Option<std::io::Result<(usize, Beside)>> {
         match self.take()? {
             Leftover::Bytes(mut bytes) => {
                 let n = to(bytes.rest());
+                let mut beside = Beside::default();
                 if !peek {
                     bytes.served += n;
+                    beside = std::mem::take(&mut bytes.beside);
                 }
                 if !bytes.rest().is_empty() {
                     self.put_back(Leftover::Bytes(bytes));
                 }
-                Some(Ok(n))
+                Some(Ok((n, beside)))
             }
             Leftover::End => {
                 if peek {
                     self.put_back(Leftover::End);
                 }
-                Some(Ok(0))
+                Some(Ok((0, Beside::default())))
             }
             Leftover::Error(errno) => Some(Err(std::io::Error::from_raw_os_error(errno))),
             other => {
@@ -325,17 +371,29 @@ impl Lane {
         }
     }
 
-    /// The descriptors that wait here.
-    pub(crate) fn connections(&self) -> Vec<std::os::fd::RawFd> {
-        use std::os::fd::AsRawFd;
+    /// The descriptors that wait here, on a socket of this kind.
+    pub(crate) fn descriptors(&self, of: Kind) -> Vec<(RawFd, Kind)> {
+        let accepted = match of {
+            Kind::UnixListener => Kind::UnixStream,
+            Kind::UnixSeqpacketListener => Kind::UnixSeqpacket,
+            _ => Kind::TcpStream,
+        };
         let cold = self.cold.borrow();
-        let leftovers = cold.iter().flat_map(|cold| &cold.leftovers);
-        leftovers
-            .filter_map(|leftover| match leftover {
-                Leftover::Connection(accepted) => Some(accepted.fd.as_raw_fd()),
-                _ => None,
-            })
-            .collect()
+        let mut list = Vec::new();
+        for leftover in cold.iter().flat_map(|cold| &cold.leftovers) {
+            let beside = match leftover {
+                Leftover::Connection(connection) => {
+                    list.push((connection.fd.raw(), accepted));
+                    continue;
+                }
+                Leftover::Datagram(datagram) => &datagram.0.beside,
+                Leftover::Bytes(bytes) => &bytes.beside,
+                Leftover::End | Leftover::Error(_) => continue,
+            };
+            let passed = beside.arrived.iter().flat_map(|arrived| arrived.numbers());
+            list.extend(passed.map(|number| (number, Kind::Passed)));
+        }
+        list
     }
 }
 

@@ -11,6 +11,7 @@
 //!        └─ drop while in flight: the op moves into one box, and into the table
 //! ```
 
+pub(crate) mod ancillary;
 pub(crate) mod dispatch;
 pub(crate) mod future;
 pub(crate) mod lane;
@@ -21,6 +22,7 @@ use std::io;
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
+use ancillary::{Ancillary, Arrived};
 use lane::{Leftover, Side};
 
 /// What dropping the future of an op in flight does to the op.
@@ -43,6 +45,9 @@ pub enum Yields {
     Nothing,
     /// The result is a new descriptor, adopted the moment the completion is read.
     Descriptor(Kind),
+    /// The result is a number, and the `msghdr` that the SQE names tells of descriptors that a recvmsg(2) has brought; they are adopted
+    /// the moment the completion is read.
+    Message,
 }
 
 /// The descriptors that an op in flight names, each kept open until its final completion.
@@ -79,7 +84,8 @@ impl Holds {
 /// * every address that [`prepare`](Op::prepare) puts into the SQE leads to memory that this value owns on the heap (or that is static), that
 ///   moving the value does not move that memory, and that nothing but the kernel touches it until `complete`, `settle` or the value's drop;
 /// * every descriptor that the SQE names is in the returned [`Holds`] (`AT_FDCWD` is no descriptor);
-/// * [`YIELDS`](Op::YIELDS) tells the truth: a result that is a descriptor is declared, and nothing else is.
+/// * [`YIELDS`](Op::YIELDS) tells the truth: a result that is a descriptor is declared, and nothing else is; [`Yields::Message`] says that
+///   the SQE's address leads to a `msghdr` whose control buffer, if it has one, is memory of the same kind.
 ///
 /// The driver promises in return that `complete` or `settle` is called after the final completion only, and
 /// that the value is neither dropped nor touched between `prepare` and then.
@@ -164,6 +170,7 @@ pub struct Completion {
     res: i32,
     flags: u32,
     pub(crate) fd: Option<KernelFd>,
+    pub(crate) arrived: Option<Box<Arrived>>,
     refusal: Option<Refusal>,
 }
 
@@ -173,6 +180,7 @@ impl Completion {
             res,
             flags,
             fd,
+            arrived: None,
             refusal: None,
         }
     }
@@ -182,6 +190,7 @@ impl Completion {
             res: -libc::ECANCELED,
             flags: 0,
             fd: None,
+            arrived: None,
             refusal: Some(refusal),
         }
     }
@@ -209,6 +218,13 @@ impl Completion {
             .take()
             .ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))?;
         Fd::adopt(fd, kind)
+    }
+
+    /// Takes what a message brought beside its bytes; what is not taken is closed.
+    ///
+    /// Whether some was cut off stands in the flags of the `msghdr`, which the op owns.
+    pub fn take_ancillary(&mut self) -> Ancillary {
+        ancillary::hand_over(self.arrived.take(), false)
     }
 
     /// The CQE's flags.

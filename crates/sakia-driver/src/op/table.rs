@@ -14,7 +14,9 @@ use std::task::Waker;
 
 use slab::Slab;
 
+use super::ancillary::MsgHeader;
 use super::{Completion, Holds, Orphan, Yields};
+use crate::fd::Kind;
 use crate::kernel::{Cqe, KernelFd};
 
 /// Bits of the tag that hold the index; the others hold the generation.
@@ -87,10 +89,43 @@ enum State {
     Retired,
 }
 
+/// What is to be adopted from an op's final completion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Adopts {
+    Nothing,
+    /// The result.
+    Descriptor(Kind),
+    /// What this header tells of.
+    Message(MsgHeader),
+}
+
+impl Adopts {
+    /// `addr` is the SQE's address.
+    pub(crate) fn new(yields: Yields, addr: u64) -> Self {
+        match yields {
+            Yields::Nothing => Self::Nothing,
+            Yields::Descriptor(kind) => Self::Descriptor(kind),
+            Yields::Message => MsgHeader::at(addr).map_or(Self::Nothing, Self::Message),
+        }
+    }
+
+    /// The completion, with all that it carries in its hands.
+    fn adopt(self, cqe: Cqe) -> Completion {
+        let mut done = Completion::new(cqe.res, cqe.flags, None);
+        match self {
+            _ if cqe.res < 0 => {}
+            Self::Nothing => {}
+            Self::Descriptor(_) => done.fd = Some(KernelFd::adopt(cqe.res)),
+            Self::Message(header) => done.arrived = header.adopt(),
+        }
+        done
+    }
+}
+
 struct Entry {
     state: State,
     holds: Holds,
-    yields: Yields,
+    adopts: Adopts,
     opcode: u8,
     lane: Option<super::lane::Side>,
     /// A cancel was pushed.
@@ -161,7 +196,7 @@ impl Table {
         &mut self,
         opcode: u8,
         holds: Holds,
-        yields: Yields,
+        adopts: Adopts,
         lane: Option<super::lane::Side>,
         waker: Waker,
     ) -> Option<Tag> {
@@ -173,7 +208,7 @@ impl Table {
         vacant.insert(Entry {
             state: State::Waiting(Some(waker)),
             holds,
-            yields,
+            adopts,
             opcode,
             lane,
             cancelled: false,
@@ -207,7 +242,7 @@ impl Table {
         let retired = Entry {
             state: State::Retired,
             holds: Holds::none(),
-            yields: Yields::Nothing,
+            adopts: Adopts::Nothing,
             opcode: 0,
             lane: None,
             cancelled: true,
@@ -234,9 +269,7 @@ impl Table {
             return Decision::Nothing;
         }
         let result = entry.early.take().unwrap_or(cqe);
-        let adopts = matches!(entry.yields, Yields::Descriptor(_)) && result.res >= 0;
-        let fd = adopts.then(|| KernelFd::adopt(result.res));
-        let done = Completion::new(result.res, result.flags, fd);
+        let done = entry.adopts.adopt(result);
         let holds = std::mem::take(&mut entry.holds);
         let cancelled = done.was_cancelled();
         let decision = match std::mem::replace(&mut entry.state, State::Retired) {
@@ -344,23 +377,26 @@ impl Table {
     }
 
     /// The descriptors that lie in results which nobody has taken yet.
-    pub(crate) fn adopted(&self) -> impl Iterator<Item = (std::os::fd::RawFd, Yields)> + '_ {
-        use std::os::fd::AsRawFd;
-        self.entries
-            .iter()
-            .filter_map(|(_, entry)| match &entry.state {
-                State::Done(Completion { fd: Some(fd), .. }) => {
-                    Some((fd.as_raw_fd(), entry.yields))
-                }
-                _ => None,
-            })
+    pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
+        let mut list = Vec::new();
+        for (_, entry) in &self.entries {
+            let State::Done(done) = &entry.state else {
+                continue;
+            };
+            if let (Some(fd), Adopts::Descriptor(kind)) = (&done.fd, entry.adopts) {
+                list.push((fd.raw(), kind));
+            }
+            let arrived = done.arrived.iter().flat_map(|arrived| arrived.numbers());
+            list.extend(arrived.map(|number| (number, Kind::Passed)));
+        }
+        list
     }
 
     /// Whether an op in flight could still make a descriptor.
     pub(crate) fn may_yield(&self, tag: Tag) -> bool {
         self.entries
             .get(tag.index())
-            .is_some_and(|entry| entry.yields != Yields::Nothing)
+            .is_some_and(|entry| !matches!(entry.adopts, Adopts::Nothing))
     }
 
     /// Empties the entries whose futures outlive the runtime: they will find them gone.
@@ -431,7 +467,7 @@ mod tests {
     fn insert(table: &mut Table, yields: Yields) -> Tag {
         let waker = Waker::from(Arc::new(Count::default()));
         table
-            .insert(0, Holds::none(), yields, None, waker)
+            .insert(0, Holds::none(), Adopts::new(yields, 0), None, waker)
             .expect("there is room")
     }
 

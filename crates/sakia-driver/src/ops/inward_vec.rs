@@ -7,6 +7,7 @@ use sakia_buf::{BufResult, IoVecBufMut};
 
 use super::at::{IoVecs, iovecs_to_fill};
 use super::inward::Stream;
+use super::recv_message::gather;
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
@@ -62,15 +63,9 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
         match done.result() {
             Ok(0) => Some(Leftover::End),
             Ok(n) => {
-                let mut bytes = Vec::with_capacity(n as usize);
-                for entry in &self.list {
-                    let len = entry.iov_len.min(n as usize - bytes.len());
-                    // SAFETY: the list's entries are the buffers' own memory, which the kernel has filled in order, n bytes in all,
-                    // and has let go of.
-                    bytes.extend_from_slice(unsafe {
-                        std::slice::from_raw_parts(entry.iov_base.cast::<u8>(), len)
-                    });
-                }
+                // SAFETY: the list's entries are the buffers' own memory, which the kernel has filled in order, n bytes in all,
+                // and has let go of.
+                let bytes = unsafe { gather(&self.list, n as usize) };
                 Some(Leftover::Bytes(Bytes::new(bytes)))
             }
             Err(_) => Leftover::of_error(done),

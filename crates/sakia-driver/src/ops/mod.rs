@@ -15,8 +15,10 @@ mod meta;
 mod nop;
 mod open;
 mod outward;
+mod pair;
 mod path;
 mod poll;
+mod recv_message;
 mod release;
 mod socket;
 mod splice;
@@ -33,7 +35,7 @@ pub use connect::{Connect, connect};
 pub use inward::{Recv, Stream, peek, read, recv, recv_exact};
 pub use inward_rest::{RecvToEnd, recv_to_end};
 pub use inward_vec::{Recvv, readv, recvv};
-pub use message::{RecvMsg, SendMsg, SendMsgTo, recv_msg, send_msg, send_vectored};
+pub use message::{SendFds, SendMsg, SendMsgTo, send_msg, send_vectored, send_with_fds};
 pub use meta::{
     Advice, Simple, Statx, StatxTarget, allocate, fadvise, fdatasync, fsync, ftruncate, statx,
 };
@@ -42,7 +44,8 @@ pub use open::{Open, OpenHow, open};
 pub use outward::{Send, send, send_all, write, write_all};
 pub use path::{hard_link, make_dir, rename, symlink, unlink};
 pub use poll::{Readable, Writable, readable, writable};
-pub use release::{Leftovers, Release, release};
+pub use recv_message::{Received, RecvMsg, peek_msg, recv_msg};
+pub use release::{Leftovers, Message, Release, release};
 pub use socket::{OpenSocket, socket};
 pub use splice::{Splice, splice};
 

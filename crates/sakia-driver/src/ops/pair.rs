@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 
 use crate::driver::Driver;
 use crate::fd::{Fd, Kind};
-use crate::kernel::call::{self, Call};
+use crate::kernel::KernelFd;
+use crate::kernel::call::Call;
 
 impl Fd {
     /// Makes two Unix sockets of this type that are connected to each other (socketpair(2)).
@@ -31,6 +32,6 @@ fn two(kind: Kind, call: impl FnOnce(&mut [RawFd; 2]) -> Call<'_>) -> io::Result
     let driver = Driver::admit(None)?;
     let mut ends = [-1; 2];
     driver.call(call(&mut ends))?;
-    let [one, other] = ends.map(|raw| Fd::on(&driver, call::adopt(raw as u64), kind));
+    let [one, other] = ends.map(|raw| Fd::on(&driver, KernelFd::adopt(raw), kind));
     Ok((one, other))
 }

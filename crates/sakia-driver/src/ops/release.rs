@@ -11,7 +11,8 @@ use crate::driver::Phase;
 use crate::fd::Fd;
 use crate::kernel::KernelFd;
 use crate::op::Refusal;
-use crate::op::lane::{Accepted, Leftover, Side};
+use crate::op::ancillary::{Ancillary, hand_over};
+use crate::op::lane::{Accepted, Datagram, Leftover, Side};
 
 /// What had arrived on a descriptor for futures that were dropped.
 #[derive(Debug, Default)]
@@ -21,18 +22,41 @@ pub struct Leftovers {
     pub bytes: Vec<u8>,
     /// The stream had ended.
     pub ended: bool,
-    /// Whole datagrams and their senders.
-    pub datagrams: Vec<(Vec<u8>, SockAddr)>,
+    /// What came beside bytes of a stream: each with the place in `bytes` of the first byte that it came with.
+    pub ancillary: Vec<(usize, Ancillary)>,
+    /// Whole datagrams and records.
+    pub messages: Vec<Message>,
     /// Accepted connections and their peers.
     pub connections: Vec<(OwnedFd, SockAddr)>,
     /// An error that the kernel tells only once.
     pub error: Option<io::Error>,
 }
 
+/// A datagram or a record, whole, as it had arrived.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Message {
+    /// Its bytes, as far as the buffer of the future that was dropped could hold them.
+    pub data: Vec<u8>,
+    /// Who sent it.
+    pub from: SockAddr,
+    /// Whether it was longer than that buffer.
+    pub truncated: bool,
+    /// What came beside the bytes.
+    pub ancillary: Ancillary,
+}
+
 impl Leftovers {
     fn add(&mut self, leftover: Leftover) {
         match leftover {
-            Leftover::Bytes(bytes) => self.bytes.extend_from_slice(bytes.rest()),
+            Leftover::Bytes(mut bytes) => {
+                let beside = std::mem::take(&mut bytes.beside);
+                if beside.arrived.is_some() || beside.truncated {
+                    let ancillary = hand_over(beside.arrived, beside.truncated);
+                    self.ancillary.push((self.bytes.len(), ancillary));
+                }
+                self.bytes.extend_from_slice(bytes.rest());
+            }
             Leftover::End => self.ended = true,
             Leftover::Error(errno) => self.error = Some(io::Error::from_raw_os_error(errno)),
             // What is nothing outside is closed.
@@ -40,7 +64,12 @@ impl Leftovers {
                 self.connections
                     .extend(fd.into_std().ok().map(|fd| (fd, peer)));
             }
-            Leftover::Datagram(datagram) => self.datagrams.push((datagram.0.data, datagram.0.from)),
+            Leftover::Datagram(Datagram(message)) => self.messages.push(Message {
+                data: message.data,
+                from: message.from,
+                truncated: message.truncated,
+                ancillary: hand_over(message.beside.arrived, message.beside.truncated),
+            }),
         }
     }
 
@@ -48,7 +77,7 @@ impl Leftovers {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
             && !self.ended
-            && self.datagrams.is_empty()
+            && self.messages.is_empty()
             && self.connections.is_empty()
             && self.error.is_none()
     }

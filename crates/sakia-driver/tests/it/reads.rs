@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use sakia_driver::Kind;
 use sakia_driver::ops::{self, Stream};
-use sakia_driver::{Kind, SockAddr};
 
 use crate::help::{
     Count, Tracked, adopt, block_on, driver, end, pair, poll, poll_by, turn_for, turns,
@@ -215,7 +215,7 @@ fn datagrams_stay_whole_with_their_senders() {
         .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
         .collect();
     let ours = adopt(&driver, ours, Kind::UdpSocket);
-    let mut first = ops::recv_msg(&ours, room(64), false);
+    let mut first = ops::recv_msg(&ours, [room(64)]);
     assert!(poll(&driver, &mut first).is_pending());
     turns(&driver, 1);
     for (i, sender) in senders.iter().enumerate() {
@@ -224,18 +224,18 @@ fn datagrams_stay_whole_with_their_senders() {
             .unwrap();
     }
     drop(first);
-    let (got, buf) = block_on(&driver, ops::recv_msg(&ours, room(64), true));
-    let (n, from) = got.unwrap();
+    let (got, [buf]) = block_on(&driver, ops::peek_msg(&ours, [room(64)]));
+    let got = got.unwrap();
     assert_eq!(
-        (&buf[..n], from.as_ip()),
+        (&buf[..got.len], got.from.as_ip()),
         (&b"message 0"[..], Some(senders[0].local_addr().unwrap()))
     );
     for (i, sender) in senders.iter().enumerate() {
-        let (got, buf) = block_on(&driver, ops::recv_msg(&ours, room(64), false));
-        let (n, from): (usize, SockAddr) = got.unwrap();
+        let (got, [buf]) = block_on(&driver, ops::recv_msg(&ours, [room(64)]));
+        let got = got.unwrap();
         let sent_from: SocketAddr = sender.local_addr().unwrap();
         assert_eq!(
-            (&buf[..n], from.as_ip()),
+            (&buf[..got.len], got.from.as_ip()),
             (format!("message {i}").as_bytes(), Some(sent_from))
         );
     }

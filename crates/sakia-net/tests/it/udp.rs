@@ -122,9 +122,9 @@ fn into_std_gives_the_datagrams_that_nobody_took() {
         leave(&ours, &peer, b"left").await;
         peer.send_to(b"later", ours.local_addr().unwrap()).unwrap();
         let (std, leftovers) = ours.into_std().await.unwrap();
-        let [(text, from)] = <[_; 1]>::try_from(leftovers.datagrams).expect("one was left");
+        let [left] = <[_; 1]>::try_from(leftovers.messages).expect("one was left");
         assert_eq!(
-            (&text[..], from.as_ip()),
+            (&left.data[..], left.from.as_ip()),
             (&b"left"[..], peer.local_addr().ok())
         );
         let mut buf = [0; 9];
