@@ -82,14 +82,8 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             // SAFETY: socket(2) reads three integers. The descriptor that it returns is adopted by the caller.
             retry(|| unsafe { libc::socket(domain, kind, protocol) })
         }
-        Call::SocketPair(kind, ends) => {
-            // SAFETY: the kernel writes two numbers to `ends`, borrowed mutably for the call; the caller adopts them.
-            retry(|| unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })
-        }
-        Call::Pipe(ends) => {
-            // SAFETY: as for socketpair above.
-            retry(|| unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
-        }
+        Call::SocketPair(kind, ends) => socket_pair(kind, ends),
+        Call::Pipe(ends) => pipe(ends),
         Call::Bind(fd, addr) => {
             // SAFETY: the pointer and the length describe `addr`, which is borrowed for the whole call and only read.
             retry(|| unsafe { libc::bind(fd, addr.as_ptr(), addr.len()) })
@@ -121,55 +115,12 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
                 libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len)
             })
         }
-        Call::TryRecv(fd, buf, flags) => {
-            let flags = flags | libc::MSG_DONTWAIT;
-            // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed mutably for the call.
-            retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) })
-        }
-        Call::TryRecvFrom(fd, buf, from) => {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-            let (name, len) = from.as_out();
-            // SAFETY: the kernel writes at most `buf.len()` bytes to `buf` and an address to `from`, as long as it has room for; both are
-            // borrowed mutably for the call.
-            retry(|| unsafe {
-                libc::recvfrom(fd, buf.as_mut_ptr().cast(), buf.len(), flags, name, len)
-            })
-        }
-        Call::TrySendTo(fd, buf, to) => {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            // SAFETY: the kernel reads at most `buf.len()` bytes of `buf` and the address, both borrowed for the call.
-            retry(|| unsafe {
-                libc::sendto(
-                    fd,
-                    buf.as_ptr().cast(),
-                    buf.len(),
-                    flags,
-                    to.as_ptr(),
-                    to.len(),
-                )
-            })
-        }
-        Call::TryRead(fd, buf) => {
-            let iov = libc::iovec {
-                iov_base: buf.as_mut_ptr().cast(),
-                iov_len: buf.len(),
-            };
-            // SAFETY: one iovec, which describes `buf`, borrowed mutably for the call.
-            retry(|| unsafe { libc::preadv2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
-        }
-        Call::TryWrite(fd, buf) => {
-            let iov = libc::iovec {
-                iov_base: buf.as_ptr().cast_mut().cast(),
-                iov_len: buf.len(),
-            };
-            // SAFETY: one iovec, which describes `buf`, borrowed for the call and only read.
-            retry(|| unsafe { libc::pwritev2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
-        }
-        Call::TrySend(fd, buf) => {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            // SAFETY: the kernel reads at most `buf.len()` bytes of `buf`, borrowed for the call.
-            retry(|| unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), flags) })
-        }
+        Call::TryRecv(fd, buf, flags) => recv(fd, buf, flags),
+        Call::TryRecvFrom(fd, buf, from) => recv_from(fd, buf, from),
+        Call::TrySendTo(fd, buf, to) => send_to(fd, buf, to),
+        Call::TryRead(fd, buf) => read(fd, buf),
+        Call::TryWrite(fd, buf) => write(fd, buf),
+        Call::TrySend(fd, buf) => send(fd, buf),
         Call::Seek(fd, offset, whence) => {
             // SAFETY: lseek(2) reads three integers.
             retry(|| unsafe { libc::lseek(fd, offset, whence) })
@@ -180,6 +131,69 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             Ok(0)
         }
     }
+}
+
+fn socket_pair(kind: i32, ends: &mut [RawFd; 2]) -> io::Result<u64> {
+    // SAFETY: the kernel writes two numbers to `ends`, borrowed mutably for the call; the caller adopts them.
+    retry(|| unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })
+}
+
+fn pipe(ends: &mut [RawFd; 2]) -> io::Result<u64> {
+    // SAFETY: as for socketpair above.
+    retry(|| unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
+}
+
+fn recv(fd: RawFd, buf: &mut [u8], flags: i32) -> io::Result<u64> {
+    let flags = flags | libc::MSG_DONTWAIT;
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf`, borrowed mutably for the call.
+    retry(|| unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), flags) })
+}
+
+fn recv_from(fd: RawFd, buf: &mut [u8], from: &mut SockAddr) -> io::Result<u64> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    let (name, len) = from.as_out();
+    // SAFETY: the kernel writes at most `buf.len()` bytes to `buf` and an address to `from`, as long as it has room for; both are
+    // borrowed mutably for the call.
+    retry(|| unsafe { libc::recvfrom(fd, buf.as_mut_ptr().cast(), buf.len(), flags, name, len) })
+}
+
+fn send(fd: RawFd, buf: &[u8]) -> io::Result<u64> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the kernel reads at most `buf.len()` bytes of `buf`, borrowed for the call.
+    retry(|| unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), flags) })
+}
+
+fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<u64> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the kernel reads at most `buf.len()` bytes of `buf` and the address, both borrowed for the call.
+    retry(|| unsafe {
+        libc::sendto(
+            fd,
+            buf.as_ptr().cast(),
+            buf.len(),
+            flags,
+            to.as_ptr(),
+            to.len(),
+        )
+    })
+}
+
+fn read(fd: RawFd, buf: &mut [u8]) -> io::Result<u64> {
+    let iov = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: one iovec, which describes `buf`, borrowed mutably for the call.
+    retry(|| unsafe { libc::preadv2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
+}
+
+fn write(fd: RawFd, buf: &[u8]) -> io::Result<u64> {
+    let iov = libc::iovec {
+        iov_base: buf.as_ptr().cast_mut().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: one iovec, which describes `buf`, borrowed for the call and only read.
+    retry(|| unsafe { libc::pwritev2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
 }
 
 /// close(2) of a number that its [`KernelFd`] has just given up.

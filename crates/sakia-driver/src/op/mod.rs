@@ -11,6 +11,7 @@
 //!        └─ drop while in flight: the op moves into one box, and into the table
 //! ```
 
+pub(crate) mod adopt;
 pub(crate) mod ancillary;
 pub(crate) mod dispatch;
 pub(crate) mod future;

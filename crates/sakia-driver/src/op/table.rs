@@ -14,10 +14,10 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::ancillary::MsgHeader;
-use super::{Completion, Holds, Orphan, Yields};
+use super::adopt::Adopts;
+use super::{Completion, Holds, Orphan};
 use crate::fd::Kind;
-use crate::kernel::{Cqe, KernelFd};
+use crate::kernel::Cqe;
 
 /// Bits of the tag that hold the index; the others hold the generation.
 const INDEX_BITS: u32 = 24;
@@ -87,39 +87,6 @@ enum State {
     Orphan(Box<dyn Orphan>),
     Done(Completion),
     Retired,
-}
-
-/// What is to be adopted from an op's final completion.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Adopts {
-    Nothing,
-    /// The result.
-    Descriptor(Kind),
-    /// What this header tells of.
-    Message(MsgHeader),
-}
-
-impl Adopts {
-    /// `addr` is the SQE's address.
-    pub(crate) fn new(yields: Yields, addr: u64) -> Self {
-        match yields {
-            Yields::Nothing => Self::Nothing,
-            Yields::Descriptor(kind) => Self::Descriptor(kind),
-            Yields::Message => MsgHeader::at(addr).map_or(Self::Nothing, Self::Message),
-        }
-    }
-
-    /// The completion, with all that it carries in its hands.
-    fn adopt(self, cqe: Cqe) -> Completion {
-        let mut done = Completion::new(cqe.res, cqe.flags, None);
-        match self {
-            _ if cqe.res < 0 => {}
-            Self::Nothing => {}
-            Self::Descriptor(_) => done.fd = Some(KernelFd::adopt(cqe.res)),
-            Self::Message(header) => done.arrived = header.adopt(),
-        }
-        done
-    }
 }
 
 struct Entry {
@@ -440,6 +407,7 @@ impl Drop for Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Yields;
     use super::*;
     use crate::fd::Kind;
     use std::os::fd::{AsRawFd, IntoRawFd};

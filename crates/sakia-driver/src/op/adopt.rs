@@ -1,0 +1,39 @@
+//! What a completion carries is adopted the moment it is read: before anybody asks who waits for it, it has an owner that can close it.
+
+use super::ancillary::MsgHeader;
+use super::{Completion, Yields};
+use crate::fd::Kind;
+use crate::kernel::{Cqe, KernelFd};
+
+/// What is to be adopted from an op's final completion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Adopts {
+    Nothing,
+    /// The result.
+    Descriptor(Kind),
+    /// What this header tells of.
+    Message(MsgHeader),
+}
+
+impl Adopts {
+    /// `addr` is the SQE's address.
+    pub(crate) fn new(yields: Yields, addr: u64) -> Self {
+        match yields {
+            Yields::Nothing => Self::Nothing,
+            Yields::Descriptor(kind) => Self::Descriptor(kind),
+            Yields::Message => MsgHeader::at(addr).map_or(Self::Nothing, Self::Message),
+        }
+    }
+
+    /// The completion, with all that it carries in its hands.
+    pub(super) fn adopt(self, cqe: Cqe) -> Completion {
+        let mut done = Completion::new(cqe.res, cqe.flags, None);
+        match self {
+            _ if cqe.res < 0 => {}
+            Self::Nothing => {}
+            Self::Descriptor(_) => done.fd = Some(KernelFd::adopt(cqe.res)),
+            Self::Message(header) => done.arrived = header.adopt(),
+        }
+        done
+    }
+}
