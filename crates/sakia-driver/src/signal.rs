@@ -16,7 +16,7 @@ use crate::driver::Driver;
 use crate::fd::{Fd, Kind};
 use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
-use crate::op::future::Laned;
+use crate::op::laned::Laned;
 use crate::ops::{self, Recv, Stream};
 
 /// How many listeners of one signal a process may have at a time.

@@ -104,7 +104,7 @@ impl<B: IoBuf> Borrowed<'_, Laned<ops::Send<B>>> {
     /// Lets the write finish even if the socket is dropped: the close comes after it, and the end of the runtime waits for both within
     /// its deadline.
     ///
-    /// A write that was not polled, or that queues behind another one, was not submitted and is not sent.
+    /// A write that queues behind another one keeps its place, and is sent when its turn comes.
     ///
     /// ```
     /// # sakia::Runtime::new().unwrap().block_on(async {

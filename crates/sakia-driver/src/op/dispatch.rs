@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::lane::{Leftover, Side};
+use super::lane::{Leftover, Next, Side};
 use super::table::{Decision, Own, Settlement, Tag};
-use super::{Completion, Holds, Orphan};
-use crate::driver::Driver;
+use super::{Completion, Detached, Holds, Orphan, Yields};
+use crate::driver::{Driver, Phase};
 use crate::fd::FdRef;
-use crate::kernel::{Cqe, Kernel};
+use crate::kernel::{Cqe, Kernel, Sqe};
 
 /// What waits for the end of the outermost turn.
 #[derive(Default)]
@@ -92,9 +92,41 @@ impl Driver {
     fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
         // One count is the op's own: any other is a handle, or a future that outlives it and is to be served.
         let leftover = leftover.filter(|_| Rc::strong_count(fd) > 1);
-        let waker = fd.lane(side).orphan_ended(leftover);
+        let watcher = fd.lane(side).orphan_ended(leftover);
+        self.pending().wakes.extend(watcher);
+        self.next_in_lane(fd, side, |waker| self.wake_later(waker));
+    }
+
+    /// Somebody has left the lane, or its orphan has ended: the next may look, or is submitted if nobody waits for it.
+    pub(crate) fn next_in_lane(&self, fd: &FdRef, side: Side, wake: impl FnOnce(Waker)) {
+        let waker = loop {
+            match fd.lane(side).next() {
+                Next::Nobody => break None,
+                Next::Wake(waker) => break waker,
+                Next::Submit(op) => self.submit_detached(fd, side, op),
+            }
+        };
         fd.side_ended(side);
-        self.pending().wakes.extend(waker);
+        if let Some(waker) = waker {
+            wake(waker);
+        }
+    }
+
+    fn submit_detached(&self, fd: &FdRef, side: Side, mut op: Box<dyn Detached>) {
+        if self.phase() == Phase::Ended || self.is_forked() {
+            // There is no later turn that would release it.
+            return self.guarded(|| drop(op));
+        }
+        let mut sqe = Sqe::default();
+        let holds = op.prepare(fd, &mut sqe);
+        match self.submit(sqe, holds, Yields::Nothing, Some(side), Waker::noop()) {
+            Ok(tag) => {
+                self.abandon(tag, || op);
+                self.detach(tag);
+                fd.lane(side).set_orphan(tag);
+            }
+            Err(_) => self.pending().releases.push(op),
+        }
     }
 
     pub(crate) fn close_adopted(&self, mut done: Completion) {

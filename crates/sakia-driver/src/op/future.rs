@@ -1,4 +1,4 @@
-//! The way into the ring and out of it: [`Submit`], the future of one op, and [`Laned`], the future of one that holds a lane.
+//! The way into the ring and out of it: [`Submit`], the future of one op.
 //!
 //! While an op is in flight its value rests here, untouched, in a `MaybeUninit` (so that moving the future asserts nothing about the memory that
 //! the kernel writes). Only a drop in flight moves it, into one box that the op table owns. In the steady state nothing is allocated.
@@ -9,11 +9,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::lane::{Lane, Leftover, Pass, Side};
+use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
+use super::lane::Leftover;
 use super::table::{Abandoned, Polled, Tag};
 use super::{Cancel, Completion, Op, Refusal};
 use crate::driver::Driver;
-use crate::fd::FdRef;
 use crate::kernel::abi::Sqe;
 
 /// Where the value of an op is, and whether the kernel knows of it.
@@ -60,12 +60,12 @@ impl<O: Op> Submit<O> {
         }
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.stage == Stage::Idle
     }
 
     /// Takes the op out, if the kernel does not have it.
-    fn take_idle(&mut self) -> Option<O> {
+    pub(super) fn take_idle(&mut self) -> Option<O> {
         self.is_idle().then(|| {
             self.stage = Stage::Gone;
             // SAFETY: at `Idle` the value is initialised, and `Gone` keeps everybody from reading it again.
@@ -73,32 +73,32 @@ impl<O: Op> Submit<O> {
         })
     }
 
-    fn idle_mut(&mut self) -> Option<&mut O> {
+    pub(super) fn idle_mut(&mut self) -> Option<&mut O> {
         // SAFETY: at `Idle` the value is initialised, and the borrow of `self` keeps it so.
         self.is_idle().then(|| unsafe { self.op.assume_init_mut() })
     }
 
-    fn put_idle(&mut self, op: O) {
+    pub(super) fn put_idle(&mut self, op: O) {
         debug_assert_eq!(self.stage, Stage::Gone);
         self.op.write(op);
         self.stage = Stage::Idle;
     }
 
-    pub(crate) fn tag(&self) -> Option<Tag> {
+    pub(super) fn tag(&self) -> Option<Tag> {
         match self.stage {
             Stage::InFlight(tag) => Some(tag),
             _ => None,
         }
     }
 
-    fn finish(&mut self, done: Completion) -> O::Output {
+    fn finish(&mut self, done: Completion) -> (O, Completion) {
         self.stage = Stage::Gone;
         // SAFETY: the callers are at `Idle`, or at `InFlight` with the final completion in hand: the value is initialised and
         // nobody else's, and `Gone` keeps everybody from reading it again.
-        unsafe { self.op.assume_init_read() }.complete(done)
+        (unsafe { self.op.assume_init_read() }, done)
     }
 
-    fn start(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+    fn start(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         let driver = match Driver::admit(self.driver.as_ref()) {
             Ok(driver) => driver,
             Err(refusal) => return Poll::Ready(self.finish(Completion::refused(refusal))),
@@ -115,12 +115,10 @@ impl<O: Op> Submit<O> {
             Err(refusal) => Poll::Ready(self.finish(Completion::refused(refusal))),
         }
     }
-}
 
-impl<O: Op> Future for Submit<O> {
-    type Output = O::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+    /// Drives the op to its end: gives it back, and how it ended.
+    #[inline]
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         match (self.stage, &self.driver) {
             (Stage::Idle, _) => self.start(cx),
             (Stage::InFlight(tag), Some(driver)) => match driver.poll_op(tag, cx.waker()) {
@@ -132,22 +130,73 @@ impl<O: Op> Future for Submit<O> {
             _ => panic!("an op was polled after it had completed"),
         }
     }
+
+    /// Ends the op before its time: the kernel is asked, and only the op's own final completion says what came of it.
+    pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
+        if self.is_idle() {
+            return Poll::Ready(self.finish(Completion::cancelled()));
+        }
+        if let (Stage::InFlight(tag), Some(driver)) = (self.stage, &self.driver) {
+            driver.cancel(tag);
+        }
+        self.poll_end(cx)
+    }
+}
+
+impl<O: Op> Future for Submit<O> {
+    type Output = O::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let (op, done) = ready!(self.poll_end(cx));
+        Poll::Ready(op.complete(done))
+    }
+}
+
+/// Where the op has an outcome of the usual shape: a result, alone or beside its buffer.
+impl<O: Op> Submit<O>
+where
+    O::Output: Outcome,
+{
+    /// Asks the kernel to end the op, and waits for its last word.
+    ///
+    /// # Cancellation
+    /// The request goes out with the first poll. Dropping the receipt drops the op.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<O: Op> Cancellable for Submit<O>
+where
+    O::Output: Outcome,
+{
+    type Value = <O::Output as Outcome>::Value;
+    type Buf = <O::Output as Outcome>::Buf;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, Self::Buf>> {
+        let (op, done) = ready!(self.poll_stop(cx));
+        Poll::Ready(Receipt::of(op.complete(done)))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
 }
 
 /// What is left of an op whose future is being dropped.
 #[derive(Default)]
-struct GivenUp {
+pub(super) struct GivenUp {
     /// Still in flight under this tag; the table owns the op.
-    in_flight: Option<(Rc<Driver>, Tag)>,
+    pub(super) in_flight: Option<(Rc<Driver>, Tag)>,
     /// What it had brought already, in order.
-    leftovers: [Option<Leftover>; 2],
+    pub(super) leftovers: [Option<Leftover>; 2],
     /// Who waited: dropped last of all, for that may run code of the user's, which may turn the driver and end the op.
-    waiter: Option<Waker>,
+    pub(super) waiter: Option<Waker>,
 }
 
 impl<O: Op> Submit<O> {
     /// Gives the op up, wherever it is.
-    fn give_up(&mut self) -> GivenUp {
+    pub(super) fn give_up(&mut self) -> GivenUp {
         let (tag, driver) = match (self.stage, self.driver.take()) {
             (Stage::Idle, _) => {
                 // It may have been served from leftovers in part, and wait for the lane's orphan.
@@ -192,186 +241,6 @@ impl<O: Op> Drop for Submit<O> {
         let given_up = self.give_up();
         if let (Some((driver, tag)), Cancel::Eager) = (given_up.in_flight, O::CANCEL) {
             driver.cancel(tag);
-        }
-    }
-}
-
-/// What follows from a completion of an op that travels in a lane.
-pub enum Step<O: LaneOp> {
-    /// It is over.
-    Done(O::Result),
-    /// It goes on (a short read of `read_exact`) and keeps the lane.
-    Again(O),
-}
-
-/// An op that consumes from, or writes to, one direction of a descriptor.
-pub trait LaneOp: Op<Output = Step<Self>> {
-    /// What awaiting it gives.
-    type Result;
-
-    /// The direction; the same as `Op::LANE`.
-    const SIDE: Side;
-
-    /// The descriptor that the next submission goes to; `Op::prepare` hands it on.
-    fn aim(&mut self, fd: &FdRef);
-
-    /// Whether it is over without the kernel: there is nothing to read to, or to write.
-    fn is_empty(&self) -> bool {
-        false
-    }
-
-    /// Serves the op from what the lane has kept, if that is something for it, or because it is empty.
-    #[doc(hidden)]
-    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self>;
-}
-
-/// The future of an op that holds a lane of its descriptor: it queues, is served from leftovers, waits for an orphan, and only then submits.
-///
-/// It owns what it needs of the descriptor, but is no handle of it.
-///
-/// # Cancellation
-/// Dropping it is always safe and loses nothing: what the op brings is kept with the descriptor, for the next call.
-#[must_use = "futures do nothing unless polled"]
-pub struct Laned<O: LaneOp> {
-    fd: FdRef,
-    pass: Pass,
-    submit: Submit<O>,
-}
-
-enum BeforeKernel<O: LaneOp> {
-    Step(Step<O>),
-    Wait,
-    Submit,
-}
-
-impl<O: LaneOp> Laned<O> {
-    pub(crate) fn new(fd: FdRef, op: O) -> Self {
-        let submit = Submit::on(fd.driver().clone(), op);
-        Self {
-            fd,
-            pass: Pass::Fresh,
-            submit,
-        }
-    }
-
-    /// Lets the op finish even if this future and the handle are dropped; the end of the runtime waits for it within its deadline.
-    pub fn detach(self) {
-        if let Some(tag) = self.submit.tag() {
-            self.fd.driver().detach(tag);
-        }
-    }
-
-    /// The lane is held and nothing is in flight: what is to be done before the kernel is asked?
-    fn before_kernel(&mut self, cx: &mut Context<'_>) -> BeforeKernel<O> {
-        let lane = self.fd.lane(O::SIDE);
-        let Some(op) = self.submit.idle_mut() else {
-            return BeforeKernel::Wait;
-        };
-        if op.is_empty() || lane.has_leftovers() {
-            let op = self.submit.take_idle().expect("idle, as asked above");
-            match op.serve(lane) {
-                Ok(step) => return BeforeKernel::Step(step),
-                Err(op) => self.submit.put_idle(op),
-            }
-        }
-        if lane.orphan().is_some() {
-            lane.watch_orphan(cx.waker());
-            return BeforeKernel::Wait;
-        }
-        if let Some(op) = self.submit.idle_mut() {
-            op.aim(&self.fd);
-        }
-        BeforeKernel::Submit
-    }
-
-    fn leave(&mut self) {
-        let next = self.fd.lane(O::SIDE).leave(&mut self.pass);
-        self.fd.side_ended(O::SIDE);
-        if let Some(waker) = next {
-            waker.wake();
-        }
-    }
-
-    fn finish(&mut self, result: O::Result) -> Poll<O::Result> {
-        self.leave();
-        Poll::Ready(result)
-    }
-
-    /// Gives up an op that was not submitted: the runtime is the wrong one, or has ended.
-    fn refuse(&mut self, refusal: Refusal) -> Poll<O::Result> {
-        match self
-            .submit
-            .take_idle()
-            .map(|op| op.complete(Completion::refused(refusal)))
-        {
-            Some(Step::Done(result)) => self.finish(result),
-            _ => panic!("an op was polled after it had completed"),
-        }
-    }
-}
-
-impl<O: LaneOp> Future for Laned<O> {
-    type Output = O::Result;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Result> {
-        let this = &mut *self;
-        loop {
-            let step = if this.submit.is_idle() {
-                if let Err(refusal) = Driver::admit(Some(this.fd.driver())) {
-                    return this.refuse(refusal);
-                }
-                let lane = this.fd.lane(O::SIDE);
-                ready!(lane.poll_hold(&mut this.pass, cx));
-                match this.before_kernel(cx) {
-                    BeforeKernel::Step(step) => step,
-                    BeforeKernel::Wait => return Poll::Pending,
-                    BeforeKernel::Submit => ready!(Pin::new(&mut this.submit).poll(cx)),
-                }
-            } else {
-                ready!(Pin::new(&mut this.submit).poll(cx))
-            };
-            match step {
-                Step::Done(result) => return this.finish(result),
-                Step::Again(op) => this.submit.put_idle(op),
-            }
-        }
-    }
-}
-
-impl<O: LaneOp> Drop for Laned<O> {
-    fn drop(&mut self) {
-        // First the op becomes the lane's orphan, then the next in the queue may look.
-        let held = self.pass == Pass::Holding;
-        let GivenUp {
-            in_flight,
-            leftovers,
-            waiter,
-        } = self.submit.give_up();
-        let lane = self.fd.lane(O::SIDE);
-        let [earlier, last] = leftovers;
-        if let Some(earlier) = earlier {
-            lane.put_back(earlier);
-        }
-        if let Some(last) = last {
-            lane.keep(last);
-        }
-        if let Some((driver, tag)) = in_flight {
-            lane.set_orphan(tag);
-            match O::CANCEL {
-                _ if !self.fd.has_handles() => driver.quiesce(&self.fd, &[O::SIDE]),
-                Cancel::Idle => driver.cancel_if_idle(&self.fd, O::SIDE, tag),
-                Cancel::Eager => driver.cancel(tag),
-                Cancel::Never => {}
-            }
-        } else if let (true, Side::In, Some(tag)) = (held, O::SIDE, lane.orphan()) {
-            // It was the one for whom the orphan was kept armed.
-            self.fd.driver().cancel_if_idle(&self.fd, Side::In, tag);
-        }
-        self.leave();
-        drop(waiter);
-        // A close may wait for this future, and not only for its op.
-        if let Some(closer) = self.fd.take_closer() {
-            closer.wake();
         }
     }
 }

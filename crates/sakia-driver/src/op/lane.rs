@@ -6,16 +6,18 @@
 //! submits anything. It never submits beside an orphan: with two consuming ops in flight the younger gets the first byte.
 //!
 //! States of a lane: free, held, held and waiting for the orphan, free with an orphan. Wakers: `queue`'s front is woken when the
-//! lane becomes free; `watcher` is woken when the orphan has ended.
+//! lane becomes free; `watcher` is woken when the orphan has ended. An op that was detached in the queue has no future: when its
+//! turn comes the driver submits it, as an orphan from the start.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
-use super::Completion;
 use super::ancillary::Arrived;
+use super::doubt::InDoubt;
 use super::table::Tag;
+use super::{Completion, Detached};
 use crate::addr::SockAddr;
 use crate::fd::Kind;
 use crate::kernel::KernelFd;
@@ -72,6 +74,9 @@ pub enum Leftover {
     /// A whole datagram.
     #[doc(hidden)]
     Datagram(Datagram),
+    /// What is known of a write: kept beside the others, not among them.
+    #[doc(hidden)]
+    InDoubt(InDoubt),
 }
 
 impl Leftover {
@@ -119,17 +124,38 @@ impl Bytes {
 #[derive(Debug)]
 pub struct Datagram(pub(crate) Message);
 
+/// Who waits in the queue of a lane.
+enum Waiter {
+    /// A future, and whom to wake for it.
+    Future(Option<Waker>),
+    /// An op that was let go before its turn: it is submitted when that comes, and nobody waits for it.
+    Detached(Box<dyn Detached>),
+}
+
+/// What comes next in a lane that has become free.
+pub(crate) enum Next {
+    Nobody,
+    /// The future at the front of the queue is to be woken, if it was not already.
+    Wake(Option<Waker>),
+    /// The op at the front of the queue is to be submitted.
+    Submit(Box<dyn Detached>),
+}
+
 #[derive(Default)]
 struct Cold {
-    queue: VecDeque<(u64, Option<Waker>)>,
+    queue: VecDeque<(u64, Waiter)>,
     next_ticket: u64,
     watcher: Option<Waker>,
     leftovers: VecDeque<Leftover>,
+    doubt: Option<InDoubt>,
 }
 
 impl Cold {
     fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.watcher.is_none() && self.leftovers.is_empty()
+        self.queue.is_empty()
+            && self.watcher.is_none()
+            && self.leftovers.is_empty()
+            && self.doubt.is_none()
     }
 }
 
@@ -192,52 +218,89 @@ impl Lane {
     /// Takes a place in the queue, or says anew who waits at it.
     fn queue(&self, pass: &mut Pass, waker: Waker) {
         // Declared first, so that it is dropped after the borrow.
-        let mut _before = None;
+        let _before = self.wait(pass, Waiter::Future(Some(waker)));
+    }
+
+    /// Puts somebody into the queue: at the place that `pass` has, or at the end. Answers who stood there.
+    #[must_use]
+    fn wait(&self, pass: &mut Pass, waiter: Waiter) -> Option<Waiter> {
         let mut cold = self.cold.borrow_mut();
         let cold = cold.get_or_insert_default();
         if let Pass::Queued(mine) = *pass {
             let place = cold.queue.iter_mut().find(|(ticket, _)| *ticket == mine);
-            _before = place.and_then(|(_, slot)| slot.replace(waker));
+            return place.map(|(_, slot)| std::mem::replace(slot, waiter));
+        }
+        let ticket = cold.next_ticket;
+        cold.next_ticket += 1;
+        if *pass == Pass::Holding {
+            // It held the lane, and stays the next.
+            cold.queue.push_front((ticket, waiter));
         } else {
-            let ticket = cold.next_ticket;
-            cold.next_ticket += 1;
-            cold.queue.push_back((ticket, Some(waker)));
-            *pass = Pass::Queued(ticket);
+            cold.queue.push_back((ticket, waiter));
         }
+        *pass = Pass::Queued(ticket);
+        None
     }
 
-    /// Gives the lane, or the place in its queue, back; answers whom to wake.
+    /// Leaves an op in the place of the future that is letting it go. The caller then asks what comes [`next`](Self::next).
+    pub(crate) fn leave_to(&self, pass: &mut Pass, op: Box<dyn Detached>) {
+        let held = *pass == Pass::Holding;
+        let before = self.wait(pass, Waiter::Detached(op));
+        *pass = Pass::Left;
+        let watcher = held.then(|| self.give_back()).flatten();
+        drop((before, watcher));
+    }
+
+    /// The holder goes: answers who watched the orphan for it.
     #[must_use]
-    pub(crate) fn leave(&self, pass: &mut Pass) -> Option<Waker> {
-        let mut gone = None;
-        let next = self.leave_with(pass, &mut gone);
-        drop(gone);
-        next
+    fn give_back(&self) -> Option<Waker> {
+        self.held.set(false);
+        self.cold.borrow_mut().as_mut()?.watcher.take()
     }
 
-    fn leave_with(&self, pass: &mut Pass, gone: &mut Option<Waker>) -> Option<Waker> {
+    /// Gives the lane, or the place in its queue, back. The caller then asks what comes [`next`](Self::next).
+    pub(crate) fn leave(&self, pass: &mut Pass) {
+        let gone = match std::mem::replace(pass, Pass::Left) {
+            Pass::Fresh | Pass::Left => None,
+            Pass::Holding => self.give_back(),
+            Pass::Queued(mine) => self.take_place(mine),
+        };
+        Self::trim(&mut self.cold.borrow_mut());
+        // Dropped after the borrows: that may run code of the user's.
+        drop(gone);
+    }
+
+    #[must_use]
+    fn take_place(&self, mine: u64) -> Option<Waker> {
         let mut cold = self.cold.borrow_mut();
-        match std::mem::replace(pass, Pass::Left) {
-            Pass::Fresh | Pass::Left => return None,
-            Pass::Holding => {
-                self.held.set(false);
-                *gone = cold.as_mut().and_then(|cold| cold.watcher.take());
-            }
-            Pass::Queued(mine) => {
-                if let Some(cold) = cold.as_mut() {
-                    let place = cold.queue.iter().position(|(ticket, _)| *ticket == mine);
-                    *gone = place
-                        .and_then(|place| cold.queue.remove(place))
-                        .and_then(|(_, waker)| waker);
-                }
-            }
+        let queue = &mut cold.as_mut()?.queue;
+        let place = queue.iter().position(|(ticket, _)| *ticket == mine)?;
+        match queue.remove(place)? {
+            (_, Waiter::Future(waker)) => waker,
+            (_, Waiter::Detached(_)) => None,
         }
+    }
+
+    /// What comes next, if the lane is free. Asked whenever a holder, a place in the queue or an orphan has gone.
+    #[must_use]
+    pub(crate) fn next(&self) -> Next {
+        let mut cold = self.cold.borrow_mut();
+        let Some(queue) = cold.as_mut().map(|cold| &mut cold.queue) else {
+            return Next::Nobody;
+        };
+        let next = match queue.front_mut() {
+            _ if self.held.get() => return Next::Nobody,
+            None => return Next::Nobody,
+            Some((_, Waiter::Future(waker))) => return Next::Wake(waker.take()),
+            // It would overtake the orphan, at whose end we are asked again.
+            Some((_, Waiter::Detached(_))) if self.orphan.get().is_some() => return Next::Nobody,
+            Some((_, Waiter::Detached(_))) => queue.pop_front(),
+        };
         Self::trim(&mut cold);
-        if self.held.get() {
-            return None;
+        match next {
+            Some((_, Waiter::Detached(op))) => Next::Submit(op),
+            _ => Next::Nobody,
         }
-        let cold = cold.as_mut()?;
-        cold.queue.front_mut().and_then(|(_, waker)| waker.take())
     }
 
     fn trim(cold: &mut Option<Box<Cold>>) {
@@ -255,6 +318,13 @@ impl Lane {
         let cold = self.cold.borrow();
         let waits = cold.as_ref().is_some_and(|cold| !cold.queue.is_empty());
         !self.held.get() && self.orphan.get().is_none() && !waits
+    }
+
+    /// Whether an op waits that will be submitted whatever happens: what comes before it must not be cut short, or the stream would have a hole.
+    pub(crate) fn is_followed(&self) -> bool {
+        let cold = self.cold.borrow();
+        let mut queue = cold.iter().flat_map(|cold| &cold.queue);
+        queue.any(|(_, waiter)| matches!(waiter, Waiter::Detached(_)))
     }
 
     pub(crate) fn orphan(&self) -> Option<Tag> {
@@ -280,11 +350,17 @@ impl Lane {
 
     /// Keeps something for the next holder.
     pub(crate) fn keep(&self, leftover: Leftover) {
-        self.cold
-            .borrow_mut()
-            .get_or_insert_default()
-            .leftovers
-            .push_back(leftover);
+        let mut cold = self.cold.borrow_mut();
+        let cold = cold.get_or_insert_default();
+        match leftover {
+            Leftover::InDoubt(doubt) => cold.doubt = Some(doubt),
+            leftover => cold.leftovers.push_back(leftover),
+        }
+    }
+
+    /// What is known of the last write that was given up.
+    pub(crate) fn doubt(&self) -> Option<InDoubt> {
+        self.cold.borrow().as_ref()?.doubt.clone()
     }
 
     /// Notes who is to be woken when the orphan has ended.
@@ -316,11 +392,12 @@ impl Lane {
 
     /// Puts a leftover back that was not used up.
     pub(crate) fn put_back(&self, leftover: Leftover) {
-        self.cold
-            .borrow_mut()
-            .get_or_insert_default()
-            .leftovers
-            .push_front(leftover);
+        let mut cold = self.cold.borrow_mut();
+        let cold = cold.get_or_insert_default();
+        match leftover {
+            Leftover::InDoubt(doubt) => cold.doubt = Some(doubt),
+            leftover => cold.leftovers.push_front(leftover),
+        }
     }
 
     /// Serves bytes to `to`: how many, or the end, or the error that was kept. `None` if there is nothing to serve.
@@ -388,7 +465,7 @@ impl Lane {
                 }
                 Leftover::Datagram(datagram) => &datagram.0.beside,
                 Leftover::Bytes(bytes) => &bytes.beside,
-                Leftover::End | Leftover::Error(_) => continue,
+                Leftover::End | Leftover::Error(_) | Leftover::InDoubt(_) => continue,
             };
             let passed = beside.arrived.iter().flat_map(|arrived| arrived.numbers());
             list.extend(passed.map(|number| (number, Kind::Passed)));
@@ -415,6 +492,12 @@ mod tests {
             .is_ready()
     }
 
+    /// Whether somebody is woken by it.
+    fn leave(lane: &Lane, pass: &mut Pass) -> bool {
+        lane.leave(pass);
+        matches!(lane.next(), Next::Wake(Some(_)))
+    }
+
     #[test]
     fn holders_take_turns_in_the_order_in_which_they_came() {
         let lane = Lane::default();
@@ -422,7 +505,7 @@ mod tests {
         assert!(hold(&lane, &mut passes[0]));
         assert!(!hold(&lane, &mut passes[1]));
         assert!(!hold(&lane, &mut passes[2]));
-        assert!(lane.leave(&mut passes[0]).is_some(), "the next is woken");
+        assert!(leave(&lane, &mut passes[0]), "the next is woken");
         let mut late = Pass::Fresh;
         assert!(
             !hold(&lane, &mut late),
@@ -439,13 +522,13 @@ mod tests {
         assert!(hold(&lane, &mut passes[0]));
         assert!(!hold(&lane, &mut passes[1]));
         assert!(!hold(&lane, &mut passes[2]));
-        assert!(lane.leave(&mut passes[0]).is_some());
+        assert!(leave(&lane, &mut passes[0]));
         assert!(
-            lane.leave(&mut passes[1]).is_some(),
+            leave(&lane, &mut passes[1]),
             "the one behind it is woken in its place"
         );
         assert!(hold(&lane, &mut passes[2]));
-        assert!(lane.leave(&mut passes[2]).is_none());
+        assert!(!leave(&lane, &mut passes[2]));
         assert!(lane.cold.borrow().is_none(), "an idle lane keeps nothing");
     }
 

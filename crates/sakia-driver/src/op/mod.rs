@@ -3,7 +3,8 @@
 //! An op is *described* by a type that implements [`Op`] (one file each in `ops/`), *owned* by its future while somebody waits and by the
 //! [`table`] once that future is dropped, *in flight* from its submission to its final completion, and *ended* by
 //! [`dispatch`], the only place that reads a completion. [`future`] is the way in and out, [`lane`] the rule
-//! that one descriptor has at most one consuming op at a time.
+//! that one descriptor has at most one consuming op at a time, [`laned`] the way of an op that keeps it, [`cancel`] what a
+//! future offers that can be asked to end early.
 //!
 //! ```text
 //! Submit<O>::poll ──prepare──▶ table entry ──push──▶ ring ──CQE──▶ dispatch ─┬─ somebody waits: keep the result, wake
@@ -13,9 +14,12 @@
 
 pub(crate) mod adopt;
 pub(crate) mod ancillary;
+pub(crate) mod cancel;
 pub(crate) mod dispatch;
+pub(crate) mod doubt;
 pub(crate) mod future;
 pub(crate) mod lane;
+pub(crate) mod laned;
 pub(crate) mod table;
 
 use std::io;
@@ -25,6 +29,7 @@ use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
 use ancillary::{Ancillary, Arrived};
 use lane::{Leftover, Side};
+use laned::LaneOp;
 
 /// What dropping the future of an op in flight does to the op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +201,11 @@ impl Completion {
         }
     }
 
+    /// The end of an op that the kernel never had, and that was asked to end.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(-libc::ECANCELED, 0, None)
+    }
+
     /// The number that the kernel answered.
     ///
     /// # Errors
@@ -243,6 +253,11 @@ impl Completion {
         }
     }
 
+    /// Whether an op that was asked to end did so, with no effect of this round.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.refusal.is_none() && matches!(self.errno(), libc::ECANCELED | libc::EINTR)
+    }
+
     /// Whether it ended because it was cancelled (or never began).
     pub(crate) fn was_cancelled(&self) -> bool {
         self.refusal.is_some() || self.errno() == libc::ECANCELED
@@ -258,5 +273,18 @@ pub(crate) trait Orphan {
 impl<O: Op> Orphan for O {
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
         Op::settle(self, done)
+    }
+}
+
+/// An op of a lane that was let go before it was submitted.
+pub(crate) trait Detached: Orphan {
+    /// Aims it, and describes its submission.
+    fn prepare(&mut self, fd: &FdRef, sqe: &mut Sqe) -> Holds;
+}
+
+impl<O: LaneOp> Detached for O {
+    fn prepare(&mut self, fd: &FdRef, sqe: &mut Sqe) -> Holds {
+        self.aim(fd);
+        Op::prepare(self, sqe)
     }
 }

@@ -11,8 +11,10 @@ use super::{Aim, aimed};
 use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind, Linger};
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::future::{LaneOp, Laned, Step, Submit};
+use crate::op::cancel::{Cancellable, Receipt};
+use crate::op::future::Submit;
 use crate::op::lane::{Accepted, Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
 /// How long an accept that found no free descriptor waits before it asks once more.
@@ -165,5 +167,21 @@ impl Future for Accept {
                 }
             }
         }
+    }
+}
+
+impl Cancellable for Accept {
+    type Value = (Fd, SockAddr);
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value>> {
+        match &mut self.stage {
+            Stage::Accepting(accepting) => accepting.poll_cancel(cx),
+            Stage::Waiting(_) => Poll::Ready(Receipt::Cancelled(())),
+        }
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }

@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 use sakia_buf::{BufResult, IoBufMut};
 
-use super::{Aim, Whole, aimed, clamp};
+use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
-use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// What kind of stream a read or write goes on with.
@@ -70,14 +70,18 @@ impl<B: IoBufMut> Recv<B> {
         }
     }
 
-    fn finish(mut self, result: io::Result<usize>) -> Step<Self> {
+    fn finish(self, result: io::Result<usize>) -> Step<Self> {
+        Step::Done(self.into_result(result))
+    }
+
+    fn into_result(mut self, result: io::Result<usize>) -> BufResult<usize, B> {
         // SAFETY: `filled` bytes from the start were written by the kernel or copied by `serve`, within the capacity.
         unsafe { self.buf.set_init(self.filled) };
         if let Stream::Cursor(cursor) = &self.stream {
             // Delivered now. The cursor is the caller's to move meanwhile, so it is neither trusted nor moved before.
             cursor.set(cursor.get().wrapping_add(self.filled as u64));
         }
-        Step::Done((result, self.buf))
+        (result, self.buf)
     }
 
     /// `n` more bytes are in the buffer.
@@ -191,6 +195,23 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
             Some(Err(error)) => Ok(self.finish(Err(error))),
             None => Err(self),
         }
+    }
+
+    fn stop(self) -> Self::Result {
+        let result = match self.filled {
+            0 => Err(cancelled()),
+            filled => Ok(filled),
+        };
+        self.into_result(result)
+    }
+
+    fn expire(mut self, lane: &Lane) -> Self::Result {
+        if let Some(part) = self.abandon() {
+            lane.put_back(part);
+        }
+        // A cursor does not move either: the part is read anew.
+        self.filled = 0;
+        self.into_result(Err(cancelled()))
     }
 }
 

@@ -6,11 +6,11 @@ use std::io;
 
 use sakia_buf::BufResult;
 
-use super::{Aim, aimed, clamp};
+use super::{Aim, aimed, cancelled, clamp};
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The least room that a read is given.
@@ -107,6 +107,21 @@ impl LaneOp for RecvToEnd {
             Some(Err(error)) => Ok(self.done(Err(error))),
             None => Err(self),
         }
+    }
+
+    fn stop(self) -> Self::Result {
+        match self.buf.len() - self.had {
+            0 => (Err(cancelled()), self.buf),
+            read => (Ok(read), self.buf),
+        }
+    }
+
+    fn expire(mut self, lane: &Lane) -> Self::Result {
+        if let Some(part) = self.abandon() {
+            lane.put_back(part);
+        }
+        self.buf.truncate(self.had);
+        (Err(cancelled()), self.buf)
     }
 }
 

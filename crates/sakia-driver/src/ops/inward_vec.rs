@@ -11,8 +11,8 @@ use super::recv_message::gather;
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`recvv`].

@@ -15,8 +15,9 @@ use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
-use crate::op::future::{LaneOp, Laned, Step};
-use crate::op::lane::{Lane, Side};
+use crate::op::doubt::Teller;
+use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// What the kernel needs beside the data.
@@ -150,6 +151,7 @@ pub struct SendMsg<V> {
     list: IoVecs,
     header: Box<Header>,
     len: usize,
+    teller: Option<Teller>,
 }
 
 // SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`); the descriptor is held.
@@ -169,6 +171,19 @@ unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
 
     fn complete(self, done: Completion) -> Self::Output {
         Step::Done((done.result().map(|n| n as usize), self.bufs))
+    }
+
+    fn abandon(&mut self) -> Option<Leftover> {
+        let (teller, doubt) = Teller::new(self.len, 0);
+        self.teller = Some(teller);
+        Some(Leftover::InDoubt(doubt))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        if let Some(teller) = &self.teller {
+            teller.ended(done);
+        }
+        None
     }
 }
 
@@ -200,6 +215,7 @@ pub fn send_vectored<V: IoVecBuf>(fd: &Fd, bufs: V) -> Laned<SendMsg<V>> {
         bufs,
         list: Box::default(),
         header: Header::new(SockAddr::empty()),
+        teller: None,
     };
     Laned::new(fd.inner().clone(), op)
 }

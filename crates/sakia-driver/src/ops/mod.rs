@@ -24,6 +24,7 @@ mod socket;
 mod splice;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -50,6 +51,7 @@ pub use socket::{OpenSocket, socket};
 pub use splice::{Splice, splice};
 
 use crate::fd::FdRef;
+use crate::op::cancel::{Cancellable, Cancelling, Receipt};
 
 /// The most that one read or write moves (MAX_RW_COUNT): the kernel cuts longer requests itself.
 const MAX_RW: usize = 0x7fff_f000;
@@ -65,6 +67,11 @@ fn aimed(aim: &mut Aim) -> FdRef {
     aim.take().expect("an op is aimed before it is prepared")
 }
 
+/// What an op says that was asked to end before it had an effect.
+fn cancelled() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECANCELED)
+}
+
 /// A future whose number of bytes is no news: `read_exact` and `write_all`.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
@@ -74,6 +81,33 @@ impl<F> Whole<F> {
     /// The future of the number.
     pub fn into_inner(self) -> F {
         self.0
+    }
+}
+
+impl<F: Cancellable> Whole<F>
+where
+    Self: Cancellable,
+{
+    /// Asks the kernel to end the op, and waits for its last word. The receipt tells how many bytes were moved.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<F, B> Cancellable for Whole<F>
+where
+    F: Cancellable<Output = BufResult<usize, B>, Value = usize, Buf = B>,
+{
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        self.0.poll_cancel(cx)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (result, buf) = ready!(self.0.poll_expire(cx));
+        Poll::Ready((result.map(drop), buf))
     }
 }
 

@@ -7,13 +7,14 @@ use std::io;
 use sakia_buf::{BufResult, IoBuf};
 
 use super::inward::Stream;
-use super::{Aim, Whole, aimed, clamp};
+use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
-use crate::op::future::{LaneOp, Laned, Step};
+use crate::op::doubt::{InDoubt, Teller};
 use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`send`] and [`write()`].
@@ -25,6 +26,7 @@ pub struct Send<B> {
     sent: usize,
     all: bool,
     stream: Stream,
+    teller: Option<Teller>,
 }
 
 impl<B: IoBuf> Send<B> {
@@ -36,6 +38,7 @@ impl<B: IoBuf> Send<B> {
             sent: 0,
             all,
             stream,
+            teller: None,
         }
     }
 
@@ -86,10 +89,19 @@ unsafe impl<B: IoBuf> Op for Send<B> {
         }
     }
 
+    fn abandon(&mut self) -> Option<Leftover> {
+        let (teller, doubt) = Teller::new(self.len, self.sent);
+        self.teller = Some(teller);
+        Some(Leftover::InDoubt(doubt))
+    }
+
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
         if let (Stream::Cursor(cursor), Ok(n)) = (&self.stream, done.result()) {
             // It was written, if to nobody's knowledge: the next write goes behind it.
             cursor.set(cursor.get().wrapping_add(u64::from(n)));
+        }
+        if let Some(teller) = &self.teller {
+            teller.ended(done);
         }
         None
     }
@@ -112,6 +124,13 @@ impl<B: IoBuf> LaneOp for Send<B> {
             return Ok(Step::Done((Ok(0), self.buf)));
         }
         Err(self)
+    }
+
+    fn stop(self) -> Self::Result {
+        match self.sent {
+            0 => (Err(cancelled()), self.buf),
+            sent => (Ok(sent), self.buf),
+        }
     }
 }
 
@@ -139,6 +158,11 @@ pub fn write_all<B: IoBuf>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Send<
 }
 
 impl Fd {
+    /// What is known of the last write that was given up: dropped after it was polled, or out of time. `None` if there was none.
+    pub fn in_doubt(&self) -> Option<InDoubt> {
+        self.inner().lane(Side::Out).doubt()
+    }
+
     /// Sends what the socket takes at once, without waiting and without the ring.
     ///
     /// # Errors

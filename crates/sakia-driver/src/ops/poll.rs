@@ -5,8 +5,8 @@ use std::io;
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::future::{LaneOp, Laned, Step};
 use crate::op::lane::{Lane, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`readable`].

@@ -70,6 +70,8 @@ impl Leftovers {
                 truncated: message.truncated,
                 ancillary: hand_over(message.beside.arrived, message.beside.truncated),
             }),
+            // Of the lane out, and never among its leftovers.
+            Leftover::InDoubt(_) => {}
         }
     }
 

@@ -1,0 +1,284 @@
+//! The way of an op that consumes from, or writes to, one direction of a descriptor: [`Laned`] holds a lane, and loses nothing.
+//!
+//! It queues, is served from leftovers, waits for an orphan, and only then goes the way of [`Submit`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
+use super::future::{GivenUp, Submit};
+use super::lane::{Lane, Pass, Side};
+use super::{Cancel, Completion, Op, Refusal};
+use crate::driver::Driver;
+use crate::fd::FdRef;
+
+/// What follows from a completion of an op that travels in a lane.
+pub enum Step<O: LaneOp> {
+    /// It is over.
+    Done(O::Result),
+    /// It goes on (a short read of `read_exact`) and keeps the lane.
+    Again(O),
+}
+
+/// An op that consumes from, or writes to, one direction of a descriptor.
+pub trait LaneOp: Op<Output = Step<Self>> {
+    /// What awaiting it gives.
+    type Result;
+
+    /// The direction; the same as `Op::LANE`.
+    const SIDE: Side;
+
+    /// The descriptor that the next submission goes to; `Op::prepare` hands it on.
+    fn aim(&mut self, fd: &FdRef);
+
+    /// Whether it is over without the kernel: there is nothing to read to, or to write.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Serves the op from what the lane has kept, if that is something for it, or because it is empty.
+    #[doc(hidden)]
+    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self>;
+
+    /// It was asked to end and goes no further, the kernel has nothing of it: its result, a part that was moved counted in; `ECANCELED` if
+    /// nothing was.
+    #[doc(hidden)]
+    fn stop(self) -> Self::Result {
+        match self.complete(Completion::cancelled()) {
+            Step::Done(result) => result,
+            Step::Again(op) => op.stop(),
+        }
+    }
+
+    /// As [`stop`](Self::stop), for one whose output cannot tell a part: that goes back to the lane.
+    #[doc(hidden)]
+    fn expire(mut self, lane: &Lane) -> Self::Result {
+        if let Some(part) = self.abandon() {
+            lane.put_back(part);
+        }
+        match self.complete(Completion::cancelled()) {
+            Step::Done(result) => result,
+            Step::Again(op) => op.expire(lane),
+        }
+    }
+}
+
+/// The future of an op that holds a lane of its descriptor: it queues, is served from leftovers, waits for an orphan, and only then submits.
+///
+/// It owns what it needs of the descriptor, but is no handle of it.
+///
+/// # Cancellation
+/// Dropping it is always safe and loses nothing: what the op brings is kept with the descriptor, for the next call.
+#[must_use = "futures do nothing unless polled"]
+pub struct Laned<O: LaneOp> {
+    fd: FdRef,
+    pass: Pass,
+    submit: Submit<O>,
+}
+
+enum BeforeKernel<O: LaneOp> {
+    Step(Step<O>),
+    Wait,
+    Submit,
+}
+
+impl<O: LaneOp> Laned<O> {
+    pub(crate) fn new(fd: FdRef, op: O) -> Self {
+        let submit = Submit::on(fd.driver().clone(), op);
+        Self {
+            fd,
+            pass: Pass::Fresh,
+            submit,
+        }
+    }
+
+    /// Lets the op finish even if this future and the handle are dropped; the end of the runtime waits for it within its deadline.
+    ///
+    /// One that was not submitted yet, for it queues or was not polled, keeps its place and is submitted when its turn comes.
+    pub fn detach(mut self) {
+        if let Some(tag) = self.submit.tag() {
+            self.fd.driver().detach(tag);
+        } else if let Some(op) = self.submit.take_idle() {
+            let (driver, lane) = (self.fd.driver(), self.fd.lane(O::SIDE));
+            lane.leave_to(&mut self.pass, Box::new(op));
+            if let Some(before) = lane.orphan() {
+                driver.detach(before);
+            }
+            driver.next_in_lane(&self.fd, O::SIDE, Waker::wake);
+        }
+    }
+
+    /// The lane is held and nothing is in flight: what is to be done before the kernel is asked?
+    fn before_kernel(&mut self, cx: &mut Context<'_>) -> BeforeKernel<O> {
+        let lane = self.fd.lane(O::SIDE);
+        let Some(op) = self.submit.idle_mut() else {
+            return BeforeKernel::Wait;
+        };
+        if op.is_empty() || lane.has_leftovers() {
+            let op = self.submit.take_idle().expect("idle, as asked above");
+            match op.serve(lane) {
+                Ok(step) => return BeforeKernel::Step(step),
+                Err(op) => self.submit.put_idle(op),
+            }
+        }
+        if lane.orphan().is_some() {
+            lane.watch_orphan(cx.waker());
+            return BeforeKernel::Wait;
+        }
+        if let Some(op) = self.submit.idle_mut() {
+            op.aim(&self.fd);
+        }
+        BeforeKernel::Submit
+    }
+
+    /// Ends the op before its time: its result if it has one, or the op itself, which goes no further.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<O::Result, O>> {
+        let (op, done) = ready!(self.submit.poll_stop(cx));
+        Poll::Ready(if done.was_stopped() {
+            Err(op)
+        } else {
+            match op.complete(done) {
+                Step::Done(result) => Ok(result),
+                Step::Again(op) => Err(op),
+            }
+        })
+    }
+
+    fn leave(&mut self) {
+        self.fd.lane(O::SIDE).leave(&mut self.pass);
+        let driver = self.fd.driver();
+        driver.next_in_lane(&self.fd, O::SIDE, Waker::wake);
+    }
+
+    /// It may have been the one for whom an orphan of the lane in was kept armed.
+    fn release_orphan(&self) {
+        let orphan = self.fd.lane(O::SIDE).orphan();
+        if let (Pass::Holding, Side::In, Some(tag)) = (self.pass, O::SIDE, orphan) {
+            self.fd.driver().cancel_if_idle(&self.fd, Side::In, tag);
+        }
+    }
+
+    fn finish(&mut self, result: O::Result) -> Poll<O::Result> {
+        self.leave();
+        Poll::Ready(result)
+    }
+
+    /// Gives up an op that was not submitted: the runtime is the wrong one, or has ended.
+    fn refuse(&mut self, refusal: Refusal) -> Poll<O::Result> {
+        match self
+            .submit
+            .take_idle()
+            .map(|op| op.complete(Completion::refused(refusal)))
+        {
+            Some(Step::Done(result)) => self.finish(result),
+            _ => panic!("an op was polled after it had completed"),
+        }
+    }
+}
+
+impl<O: LaneOp> Future for Laned<O> {
+    type Output = O::Result;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Result> {
+        let this = &mut *self;
+        loop {
+            let step = if this.submit.is_idle() {
+                if let Err(refusal) = Driver::admit(Some(this.fd.driver())) {
+                    return this.refuse(refusal);
+                }
+                let lane = this.fd.lane(O::SIDE);
+                ready!(lane.poll_hold(&mut this.pass, cx));
+                match this.before_kernel(cx) {
+                    BeforeKernel::Step(step) => step,
+                    BeforeKernel::Wait => return Poll::Pending,
+                    BeforeKernel::Submit => ready!(Pin::new(&mut this.submit).poll(cx)),
+                }
+            } else {
+                ready!(Pin::new(&mut this.submit).poll(cx))
+            };
+            match step {
+                Step::Done(result) => return this.finish(result),
+                Step::Again(op) => this.submit.put_idle(op),
+            }
+        }
+    }
+}
+
+impl<O: LaneOp> Laned<O>
+where
+    O::Result: Outcome,
+{
+    /// Asks the kernel to end the op, and waits for its last word.
+    ///
+    /// # Cancellation
+    /// The request goes out with the first poll. Dropping the receipt drops the op: nothing is lost.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<O: LaneOp> Cancellable for Laned<O>
+where
+    O::Result: Outcome,
+{
+    type Value = <O::Result as Outcome>::Value;
+    type Buf = <O::Result as Outcome>::Buf;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, Self::Buf>> {
+        let result = ready!(self.poll_stop(cx)).unwrap_or_else(O::stop);
+        self.release_orphan();
+        self.leave();
+        Poll::Ready(Receipt::of(result))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<O::Result> {
+        let result = match ready!(self.poll_stop(cx)) {
+            Ok(result) => result,
+            Err(op) => op.expire(self.fd.lane(O::SIDE)),
+        };
+        self.release_orphan();
+        self.leave();
+        Poll::Ready(Receipt::of(result).or_timed_out())
+    }
+}
+
+impl<O: LaneOp> Drop for Laned<O> {
+    fn drop(&mut self) {
+        // First the op becomes the lane's orphan, then the next in the queue may look.
+        let GivenUp {
+            in_flight,
+            leftovers,
+            waiter,
+        } = self.submit.give_up();
+        let lane = self.fd.lane(O::SIDE);
+        let [earlier, last] = leftovers;
+        // Of one that was never polled there is nothing to tell.
+        if let Some(earlier) = earlier.filter(|_| self.pass != Pass::Fresh) {
+            lane.put_back(earlier);
+        }
+        if let Some(last) = last {
+            lane.keep(last);
+        }
+        if let Some((driver, tag)) = in_flight {
+            lane.set_orphan(tag);
+            if lane.is_followed() {
+                driver.detach(tag);
+            }
+            match O::CANCEL {
+                _ if !self.fd.has_handles() => driver.quiesce(&self.fd, &[O::SIDE]),
+                Cancel::Idle => driver.cancel_if_idle(&self.fd, O::SIDE, tag),
+                Cancel::Eager => driver.cancel(tag),
+                Cancel::Never => {}
+            }
+        } else {
+            self.release_orphan();
+        }
+        self.leave();
+        drop(waiter);
+        // A close may wait for this future, and not only for its op.
+        if let Some(closer) = self.fd.take_closer() {
+            closer.wake();
+        }
+    }
+}
