@@ -4,6 +4,7 @@
 //! is a `mod` line, a row and a file. What a check demands is never written here.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod cmd;
 mod layers;
@@ -49,6 +50,11 @@ const COMMANDS: &[Command] = &[
         name: "loom",
         about: "models of the wakes, the end and the handles, in every interleaving: --preemptions N",
         run: Run::With(loom::run),
+    },
+    Command {
+        name: "bench",
+        about: "measures side by side, in rounds: MODE… (serve), --rounds N (default 9)",
+        run: Run::With(bench::run),
     },
     Command {
         name: "stress",

@@ -32,10 +32,6 @@ pub(crate) struct FileBody {
 }
 
 impl Body {
-    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        Self::Text(text.into())
-    }
-
     /// `left` bytes of a file from `offset`.
     pub(crate) fn file(file: File, offset: u64, left: u64) -> Self {
         Self::File(FileBody {

@@ -16,19 +16,19 @@ const RESERVED: AsciiSet = NON_ALPHANUMERIC
 
 /// What a request asks for, beneath the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     names: Vec<OsString>,
     /// Whether it ends in a slash, as the path of a directory does.
-    pub(crate) slash: bool,
+    pub slash: bool,
 }
 
 /// A path that no honest client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hostile;
+pub struct Hostile;
 
 impl Target {
     /// Reads the path of a request. It is split before it is decoded: an encoded slash separates nothing.
-    pub(crate) fn parse(path: &str) -> Result<Self, Hostile> {
+    pub fn parse(path: &str) -> Result<Self, Hostile> {
         let path = path.strip_prefix('/').ok_or(Hostile)?;
         let mut names = Vec::new();
         for encoded in path.split('/').filter(|name| !name.is_empty()) {
@@ -41,26 +41,27 @@ impl Target {
     }
 
     /// The path relative to the root.
-    pub(crate) fn relative(&self) -> PathBuf {
+    pub fn relative(&self) -> PathBuf {
         if self.names.is_empty() {
             return PathBuf::from(".");
         }
         self.names.iter().collect()
     }
 
-    pub(crate) fn is_root(&self) -> bool {
+    /// Whether it is the root itself.
+    pub fn is_root(&self) -> bool {
         self.names.is_empty()
     }
 
     /// The URL of the target as a directory, from the root: never one of another host, whatever was asked for.
-    pub(crate) fn directory_url(&self) -> String {
+    pub fn directory_url(&self) -> String {
         self.names
             .iter()
             .fold(String::from("/"), |url, name| url + &encode(name) + "/")
     }
 
     /// The path for a human to read.
-    pub(crate) fn display(&self) -> String {
+    pub fn display(&self) -> String {
         let names = self.names.iter();
         names.fold(String::from("/"), |path, name| {
             path + &name.to_string_lossy() + "/"

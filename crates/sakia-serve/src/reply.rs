@@ -2,22 +2,25 @@
 
 use std::io;
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 
-use crate::body::Body;
+use crate::plan::Content;
 
 /// A response of a status, with the status as its text.
-pub(crate) fn status(code: StatusCode) -> Response<Body> {
+pub fn status(code: StatusCode) -> Response<Content> {
     with_text(code, "text/plain; charset=utf-8", format!("{code}\n"))
 }
 
-pub(crate) fn page(html: String) -> Response<Body> {
+/// A page of HTML.
+pub fn page(html: String) -> Response<Content> {
     with_text(StatusCode::OK, "text/html; charset=utf-8", html)
 }
 
 /// 405: only what reads is served.
-pub(crate) fn method_not_allowed() -> Response<Body> {
+pub fn method_not_allowed() -> Response<Content> {
     let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
     response
         .headers_mut()
@@ -26,14 +29,14 @@ pub(crate) fn method_not_allowed() -> Response<Body> {
 }
 
 /// 301: a directory's links need the slash at its end.
-pub(crate) fn moved(url: &str) -> Response<Body> {
+pub fn moved(url: &str) -> Response<Content> {
     let mut response = status(StatusCode::MOVED_PERMANENTLY);
     set(&mut response, LOCATION, url);
     response
 }
 
 /// What an error of the file system is to a client. Whether there is something that it may not have is none of its business.
-pub(crate) fn of_error(error: &io::Error) -> Response<Body> {
+pub fn of_error(error: &io::Error) -> Response<Content> {
     let code = match (error.kind(), error.raw_os_error()) {
         (io::ErrorKind::PermissionDenied, _) => StatusCode::FORBIDDEN,
         (_, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -52,15 +55,23 @@ pub(crate) fn of_error(error: &io::Error) -> Response<Body> {
     response
 }
 
+/// Nobody is to guess what a file is.
+pub fn nosniff<B>(mut response: Response<B>) -> Response<B> {
+    let nosniff = HeaderValue::from_static("nosniff");
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
 /// Sets a header whose value is visible ASCII by the way it was made.
-pub(crate) fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
+pub(crate) fn set(response: &mut Response<Content>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-fn with_text(code: StatusCode, kind: &'static str, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::text(text));
+fn with_text(code: StatusCode, kind: &'static str, text: String) -> Response<Content> {
+    let mut response = Response::new(Content::Text(text.into()));
     *response.status_mut() = code;
     response
         .headers_mut()
