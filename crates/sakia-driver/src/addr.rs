@@ -58,6 +58,26 @@ impl SockAddr {
         Ok(Self::from_raw(&un, len))
     }
 
+    /// An address of these bytes, as a kernel writes it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let mut addr = Self::empty();
+        let len = bytes.len().min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: the storage is plain integers of at least `len` bytes, and borrowed mutably.
+        let room = unsafe {
+            std::slice::from_raw_parts_mut(std::ptr::from_mut(&mut addr.storage).cast(), len)
+        };
+        room.copy_from_slice(&bytes[..len]);
+        addr.len = len as libc::socklen_t;
+        addr
+    }
+
+    /// The bytes of the address, as a kernel reads it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.bytes()[..self.len as usize]
+    }
+
     fn from_raw<T>(raw: &T, len: usize) -> Self {
         let mut addr = Self::empty();
         assert!(len <= size_of::<T>() && size_of::<T>() <= size_of::<libc::sockaddr_storage>());

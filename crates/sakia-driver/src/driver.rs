@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::close::{CloseTable, Mounts};
 use crate::fd::ledger::Ledger;
@@ -21,7 +21,6 @@ use crate::fork::ForkGuard;
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::call::Call;
 use crate::kernel::choose::KernelChoice;
-use crate::kernel::uring::{Ask, Uring};
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::op::adopt::Adopts;
 use crate::op::dispatch::Pending;
@@ -159,7 +158,7 @@ pub struct Driver {
     eventfd: Cell<Option<KernelFd>>,
     /// Where the kernel writes the eventfd's counter. Leaked with the ring if the read never ends.
     counter: Box<Cell<u64>>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     fork: ForkGuard,
     phase: Cell<Phase>,
     depth: Cell<u32>,
@@ -179,13 +178,15 @@ impl Driver {
     /// cure. The ring shrinks before RLIMIT_MEMLOCK is reported.
     pub fn new(config: &Config) -> io::Result<Rc<Self>> {
         crate::graveyard::reap();
-        let kernel = Below::Uring(Uring::new(&Ask {
-            entries: config.entries,
-            workers: [config.bounded_workers, config.unbounded_workers],
-        })?);
+        let kernel = Below::new(config)?;
         let clock = kernel.clock();
+        let has_threads = kernel.sleeper().is_none();
         let eventfd = KernelFd::adopt(kernel.call(Call::Eventfd)? as RawFd);
-        let unparker = Arc::new(Unparker::new(kernel.ring_fd(), eventfd.as_raw_fd()));
+        let unparker = Arc::new(Unparker::new(
+            kernel.ring_fd(),
+            eventfd.as_raw_fd(),
+            kernel.sleeper(),
+        ));
         let driver = Rc::new(Self {
             core: RefCell::new(Core {
                 kernel,
@@ -209,7 +210,11 @@ impl Driver {
             panics: Cell::new(0),
             drained_closes: Cell::new(0),
             pool: OnceCell::new(),
-            max_blocking: config.max_blocking,
+            max_blocking: if has_threads {
+                config.max_blocking.max(1)
+            } else {
+                0
+            },
             resting: Cell::new(false),
         });
         driver.arm_eventfd();
@@ -218,25 +223,6 @@ impl Driver {
 
     pub(crate) fn core(&self) -> RefMut<'_, Core> {
         self.core.borrow_mut()
-    }
-
-    /// The clock of this driver's kernel.
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    /// Takes a descriptor in that code outside has opened.
-    pub(crate) fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
-        self.core().kernel.take_in(fd)
-    }
-
-    /// Answers a request on the spot.
-    pub(crate) fn call(&self, call: Call<'_>) -> io::Result<u64> {
-        self.core().kernel.call(call)
     }
 
     pub(crate) fn pending(&self) -> RefMut<'_, Pending> {

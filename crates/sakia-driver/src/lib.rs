@@ -6,6 +6,7 @@
 compile_error!("sakia runs on Linux only: it is built on io_uring");
 
 mod addr;
+mod asking;
 mod close;
 mod context;
 mod drain;
@@ -33,6 +34,9 @@ pub use kernel::Clock;
 pub use kernel::abi::{Cqe, Sqe, opcode};
 pub use kernel::choose::KernelChoice;
 pub use kernel::setup_error::SetupError;
+#[cfg(feature = "sim")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+pub use kernel::simulated::{SimConfig, Simulation};
 pub use op::ancillary::{Ancillary, Credentials};
 pub use op::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 pub use op::doubt::InDoubt;

@@ -5,6 +5,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 
 use crate::gate::Gate;
 use crate::kernel::uring::sys;
@@ -18,15 +19,18 @@ pub struct Unparker {
     eventfd: RawFd,
     /// Whether the kernel posts to a ring from any thread (Linux 6.13); learned by trying.
     msg_ring: AtomicBool,
+    /// Who waits without a system call.
+    sleeper: Option<Thread>,
 }
 
 impl Unparker {
-    pub(crate) fn new(ring: RawFd, eventfd: RawFd) -> Self {
+    pub(crate) fn new(ring: RawFd, eventfd: RawFd, sleeper: Option<Thread>) -> Self {
         Self {
             gate: Gate::new(),
             ring,
             eventfd,
             msg_ring: AtomicBool::new(true),
+            sleeper,
         }
     }
 
@@ -39,6 +43,10 @@ impl Unparker {
     }
 
     fn notify(&self) {
+        if let Some(thread) = &self.sleeper {
+            thread.unpark();
+            return;
+        }
         if self.msg_ring.load(Ordering::Relaxed) {
             if sys::send_msg_ring(self.ring, Tag::own(Own::Wake)).is_ok() {
                 return;
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_ring_that_refuses_is_tried_once_and_the_eventfd_is_used_from_then_on() {
-        let unparker = Unparker::new(-1, -1);
+        let unparker = Unparker::new(-1, -1, None);
         assert!(unparker.park());
         unparker.unpark();
         assert!(!unparker.msg_ring.load(Ordering::Relaxed));

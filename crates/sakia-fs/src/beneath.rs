@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -83,7 +83,7 @@ impl Dir {
     /// # Errors
     /// What getdents(2) says; and without /proc.
     pub fn read_dir(&self) -> OnPool<ReadDir> {
-        let own = self.fd.as_fd().try_clone_to_owned();
+        let own = self.fd.try_as_fd().and_then(|fd| fd.try_clone_to_owned());
         OnPool::new(move || {
             let own = own?;
             ReadDir::of(Path::new(&format!("/proc/self/fd/{}", own.as_raw_fd())))

@@ -55,9 +55,13 @@ impl<T: Send + 'static> Future for OnPool<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let State::Fresh(_) = this.state {
-            if Driver::current().is_none() {
+            let allowed = match Driver::current() {
+                Some(driver) => driver.is_this_machine(),
+                None => Err(io::Error::other("polled outside a sakia runtime")),
+            };
+            if let Err(error) = allowed {
                 this.state = State::Done;
-                return Poll::Ready(Err(io::Error::other("polled outside a sakia runtime")));
+                return Poll::Ready(Err(error));
             }
             if let State::Fresh(job) = std::mem::replace(&mut this.state, State::Done) {
                 this.state = State::Running(spawn_blocking(job));

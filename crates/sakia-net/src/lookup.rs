@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::vec;
 
-use sakia_driver::{Blocking, spawn_blocking};
+use sakia_driver::{Blocking, Driver, spawn_blocking};
 
 /// Is implemented for what can be resolved to socket addresses, without blocking the thread.
 ///
@@ -227,6 +227,9 @@ impl Future for LookupHost {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, why)));
                 }
                 Stage::Read(Target::Name(name, port)) => {
+                    if let Some(driver) = Driver::current() {
+                        driver.is_this_machine()?;
+                    }
                     self.stage = Stage::Asking(spawn_blocking(move || ask(&name, port)));
                 }
                 Stage::Asking(mut asking) => {

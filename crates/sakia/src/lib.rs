@@ -32,6 +32,9 @@ mod builder;
 mod report;
 mod runtime;
 mod shutdown;
+#[cfg(feature = "sim")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+pub mod sim;
 
 pub use builder::{Builder, Event};
 pub use report::ShutdownReport;

@@ -205,6 +205,12 @@ impl Runtime {
         self.inner().driver.fds()
     }
 
+    /// The simulated kernel that it runs on, if it does.
+    #[cfg(feature = "sim")]
+    pub(crate) fn simulation(&self) -> Option<sakia_driver::Simulation> {
+        self.inner().driver.simulation()
+    }
+
     /// Ends the runtime: drops its tasks, cancels and reaps what is in flight, waits for pending closes, closes the ring.
     ///
     /// It returns by the deadline `within` from now, whatever is stuck; what has not ended by then is set aside and named in the report. When the report

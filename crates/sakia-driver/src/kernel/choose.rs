@@ -1,7 +1,7 @@
 //! Which kernel a driver runs on.
 
 /// Which kernel carries the operations out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KernelChoice {
     /// io_uring.
@@ -9,4 +9,8 @@ pub enum KernelChoice {
     Auto,
     /// io_uring, or an error that names cause and cure.
     Uring,
+    /// A model with this seed, for tests: no system call at all.
+    #[cfg(feature = "sim")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+    Sim(crate::SimConfig),
 }

@@ -51,6 +51,10 @@ impl KernelFd {
     /// # Errors
     /// When it is nothing outside.
     pub(crate) fn as_std(&self) -> io::Result<BorrowedFd<'_>> {
+        #[cfg(feature = "sim")]
+        if super::simulated::is_simulated(self.raw) {
+            return Err(super::simulated::nothing_outside());
+        }
         // SAFETY: the number was given out by this machine's kernel and is open as long as `self`, which the borrow keeps alive.
         Ok(unsafe { BorrowedFd::borrow_raw(self.raw) })
     }
@@ -75,5 +79,9 @@ impl Drop for KernelFd {
 }
 
 fn end(raw: RawFd) -> io::Result<u64> {
+    #[cfg(feature = "sim")]
+    if super::simulated::is_simulated(raw) {
+        return super::simulated::close(raw);
+    }
     call::close(raw)
 }

@@ -10,15 +10,20 @@ pub(crate) mod choose;
 pub(crate) mod clock;
 mod kernel_fd;
 pub(crate) mod setup_error;
+#[cfg(feature = "sim")]
+pub(crate) mod simulated;
 pub(crate) mod uring;
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::rc::Rc;
+use std::thread::Thread;
 use std::time::Duration;
 
+use crate::driver::Config;
 pub(crate) use abi::{Cqe, Sqe};
 pub(crate) use call::Call;
+use choose::KernelChoice;
 pub use clock::Clock;
 pub(crate) use kernel_fd::KernelFd;
 
@@ -72,9 +77,19 @@ pub(crate) trait Kernel {
         Ok(fd.into())
     }
 
+    /// Whether code that calls this machine's kernel by itself (a resolver, std's `read_dir`) finds what this kernel's descriptors and names mean.
+    fn is_this_machine(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The clock that its waits go by.
     fn clock(&self) -> Clock {
         Clock::default()
+    }
+
+    /// The thread that a wake unparks, if the kernel waits as std's threads do.
+    fn sleeper(&self) -> Option<Thread> {
+        None
     }
 
     /// The descriptor that another thread's wake goes to, and that a report lists.
@@ -100,15 +115,42 @@ pub(crate) trait Kernel {
 pub(crate) enum Below {
     /// Linux io_uring.
     Uring(uring::Uring),
+    /// A model.
+    #[cfg(feature = "sim")]
+    Simulated(simulated::Simulated),
     /// The driver has ended and its ring is closed; only calls on descriptors that outlive it are answered.
     Gone,
 }
 
 impl Below {
+    /// Sets up the kernel that is asked for.
+    pub(crate) fn new(config: &Config) -> io::Result<Self> {
+        match &config.kernel {
+            #[cfg(feature = "sim")]
+            KernelChoice::Sim(sim) => {
+                simulated::Simulated::new(sim.clone(), config.entries).map(Self::Simulated)
+            }
+            KernelChoice::Auto | KernelChoice::Uring => {
+                let ask = uring::Ask {
+                    entries: config.entries,
+                    workers: [config.bounded_workers, config.unbounded_workers],
+                };
+                uring::Uring::new(&ask).map(Self::Uring)
+            }
+        }
+    }
+
     /// Closes the ring, and answers what is to be dropped for that; from here on only calls are answered.
     #[must_use]
     pub(crate) fn end(&mut self) -> Self {
-        std::mem::replace(self, Self::Gone)
+        match self {
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => {
+                simulated.close_ring();
+                Self::Gone
+            }
+            _ => std::mem::replace(self, Self::Gone),
+        }
     }
 }
 
@@ -116,6 +158,8 @@ impl Kernel for Below {
     fn push(&mut self, sqe: &Sqe) -> bool {
         match self {
             Self::Uring(uring) => uring.push(sqe),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.push(sqe),
             Self::Gone => false,
         }
     }
@@ -123,6 +167,8 @@ impl Kernel for Below {
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
         match self {
             Self::Uring(uring) => uring.enter(wait),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.enter(wait),
             Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
         }
     }
@@ -130,6 +176,8 @@ impl Kernel for Below {
     fn pop(&mut self) -> Option<Cqe> {
         match self {
             Self::Uring(uring) => uring.pop(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.pop(),
             Self::Gone => None,
         }
     }
@@ -137,6 +185,8 @@ impl Kernel for Below {
     fn wants_enter(&mut self) -> bool {
         match self {
             Self::Uring(uring) => uring.wants_enter(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.wants_enter(),
             Self::Gone => false,
         }
     }
@@ -144,6 +194,8 @@ impl Kernel for Below {
     fn supports(&self, opcode: u8) -> bool {
         match self {
             Self::Uring(uring) => uring.supports(opcode),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.supports(opcode),
             Self::Gone => false,
         }
     }
@@ -151,6 +203,8 @@ impl Kernel for Below {
     fn skips_success(&self) -> bool {
         match self {
             Self::Uring(uring) => uring.skips_success(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.skips_success(),
             Self::Gone => false,
         }
     }
@@ -158,6 +212,8 @@ impl Kernel for Below {
     fn call(&self, call: Call<'_>) -> io::Result<u64> {
         match self {
             Self::Uring(uring) => uring.call(call),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.call(call),
             Self::Gone => call::perform(call),
         }
     }
@@ -165,20 +221,42 @@ impl Kernel for Below {
     fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
         match self {
             Self::Uring(uring) => uring.take_in(fd),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.take_in(fd),
             Self::Gone => Ok(fd.into()),
+        }
+    }
+
+    fn is_this_machine(&self) -> io::Result<()> {
+        match self {
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.is_this_machine(),
+            _ => Ok(()),
         }
     }
 
     fn clock(&self) -> Clock {
         match self {
             Self::Uring(uring) => uring.clock(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.clock(),
             Self::Gone => Clock::default(),
+        }
+    }
+
+    fn sleeper(&self) -> Option<Thread> {
+        match self {
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.sleeper(),
+            _ => None,
         }
     }
 
     fn ring_fd(&self) -> RawFd {
         match self {
             Self::Uring(uring) => uring.ring_fd(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.ring_fd(),
             Self::Gone => -1,
         }
     }
@@ -186,6 +264,8 @@ impl Kernel for Below {
     fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>> {
         match self {
             Self::Uring(uring) => uring.wake_fd(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.wake_fd(),
             Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
         }
     }
@@ -193,6 +273,8 @@ impl Kernel for Below {
     fn rest(&mut self) -> bool {
         match self {
             Self::Uring(uring) => uring.rest(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.rest(),
             Self::Gone => false,
         }
     }
@@ -200,6 +282,8 @@ impl Kernel for Below {
     fn alert(&mut self) {
         match self {
             Self::Uring(uring) => uring.alert(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.alert(),
             Self::Gone => {}
         }
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -190,7 +189,7 @@ impl File {
         &self,
         call: impl FnOnce(std::fs::File) -> io::Result<()> + Send + 'static,
     ) -> io::Result<OnPool<()>> {
-        let file = std::fs::File::from(self.as_fd().try_clone_to_owned()?);
+        let file = std::fs::File::from(self.fd.try_as_fd()?.try_clone_to_owned()?);
         Ok(OnPool::new(move || call(file)))
     }
 }
