@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::ops::{self, OpenHow, StatxTarget};
-use sakia_driver::{Fd, Submit};
+use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit};
 
 use crate::{OnPool, Open, OpenOptions, ReadDir, Request, Stat};
 
@@ -115,5 +115,26 @@ impl Future for OpenDir {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let fd = ready!(Pin::new(&mut self.inner).poll(cx))?;
         Poll::Ready(Ok(Dir { fd }))
+    }
+}
+
+impl OpenDir {
+    /// Asks the kernel to end the opening, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl Cancellable for OpenDir {
+    type Value = Dir;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Dir>> {
+        let receipt = ready!(self.inner.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|fd| Ok(Dir { fd })))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }

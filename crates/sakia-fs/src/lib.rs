@@ -36,6 +36,6 @@ pub use path::{
 };
 pub use pool::OnPool;
 pub use request::Request;
-pub use sakia_driver::Close;
 pub use sakia_driver::ops::Advice;
+pub use sakia_driver::{Cancellable, Cancelling, Close, Receipt};
 pub use tree::create_dir_all;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sakia_driver::{Submit, ops};
+use sakia_driver::{Cancellable, Receipt, Submit, ops};
 
 use crate::abi::{
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, STATX_BTIME,
@@ -363,25 +363,41 @@ impl Future for Stat {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let told = ready!(Pin::new(&mut self.inner).poll(cx));
-        Poll::Ready(told.map(|told| {
-            Metadata {
-                mode: u32::from(told.stx_mode),
-                len: told.stx_size,
-                ino: told.stx_ino,
-                dev: device(told.stx_dev_major, told.stx_dev_minor),
-                rdev: device(told.stx_rdev_major, told.stx_rdev_minor),
-                nlink: u64::from(told.stx_nlink),
-                uid: told.stx_uid,
-                gid: told.stx_gid,
-                blocks: told.stx_blocks,
-                blksize: u64::from(told.stx_blksize),
-                accessed: (told.stx_atime.tv_sec, told.stx_atime.tv_nsec),
-                modified: (told.stx_mtime.tv_sec, told.stx_mtime.tv_nsec),
-                changed: (told.stx_ctime.tv_sec, told.stx_ctime.tv_nsec),
-                created: (told.stx_mask & STATX_BTIME != 0)
-                    .then_some((told.stx_btime.tv_sec, told.stx_btime.tv_nsec)),
-            }
-        }))
+        Poll::Ready(told.map(|told| read(&told)))
+    }
+}
+
+impl Cancellable for Stat {
+    type Value = Metadata;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Metadata>> {
+        let receipt = ready!(self.inner.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|told| Ok(read(&told))))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
+}
+
+fn read(told: &ops::StatxBuf) -> Metadata {
+    Metadata {
+        mode: u32::from(told.stx_mode),
+        len: told.stx_size,
+        ino: told.stx_ino,
+        dev: device(told.stx_dev_major, told.stx_dev_minor),
+        rdev: device(told.stx_rdev_major, told.stx_rdev_minor),
+        nlink: u64::from(told.stx_nlink),
+        uid: told.stx_uid,
+        gid: told.stx_gid,
+        blocks: told.stx_blocks,
+        blksize: u64::from(told.stx_blksize),
+        accessed: (told.stx_atime.tv_sec, told.stx_atime.tv_nsec),
+        modified: (told.stx_mtime.tv_sec, told.stx_mtime.tv_nsec),
+        changed: (told.stx_ctime.tv_sec, told.stx_ctime.tv_nsec),
+        created: (told.stx_mask & STATX_BTIME != 0)
+            .then_some((told.stx_btime.tv_sec, told.stx_btime.tv_nsec)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::{Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
 
 use crate::abi::{O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use crate::{File, Request};
@@ -314,5 +314,26 @@ impl Future for Open {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let opened = ready!(Pin::new(&mut self.inner).poll(cx));
         Poll::Ready(opened.map(|fd| File::of(fd, Some(self.append))))
+    }
+}
+
+impl Open {
+    /// Asks the kernel to end the opening, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl Cancellable for Open {
+    type Value = File;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<File>> {
+        let receipt = ready!(self.inner.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|fd| Ok(File::of(fd, Some(self.append)))))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }

@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use sakia_driver::{Cancellable, Cancelling, Outcome, Receipt};
+
 use crate::File;
 
 /// Awaits one request to the kernel; made by the methods of [`File`] and by the functions on paths.
@@ -60,6 +62,13 @@ impl<'a, F: Future> Request<'a, F> {
         }
     }
 
+    fn known_answer(&mut self) -> F::Output {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Known(answer) => answer,
+            _ => panic!("a request was polled after it had completed"),
+        }
+    }
+
     /// Unties the request from the borrow of its handle.
     ///
     /// The descriptor stays open for as long as the request lives, also when the handle is dropped before.
@@ -102,10 +111,64 @@ impl<F: Future + Unpin> Future for Request<'_, F> {
             this.state = State::Done;
             return Poll::Ready(answer);
         }
-        match std::mem::replace(&mut this.state, State::Done) {
-            State::Known(answer) => Poll::Ready(answer),
-            _ => panic!("a request was polled after it had completed"),
-        }
+        Poll::Ready(this.known_answer())
+    }
+}
+
+impl<F: Cancellable> Request<'_, F>
+where
+    F::Output: Outcome<Value = F::Value, Buf = F::Buf>,
+{
+    /// Asks the kernel to end the request, waits for its last word, and gives a [`Receipt`]: the result that it had after all, or the
+    /// buffer as it was (`IORING_OP_ASYNC_CANCEL`, Linux 5.5).
+    ///
+    /// A request that a thread of the kernel's is carrying out on a disk is not ended early, but awaited.
+    ///
+    /// ```
+    /// # sakia::Runtime::new()?.block_on(async {
+    /// use sakia::fs::Receipt;
+    ///
+    /// let file = sakia::fs::File::open("/proc/self/comm").await?;
+    /// match file.read_at(Vec::with_capacity(64), 0).cancel().await {
+    ///     Receipt::Completed(n, name) => assert_eq!(n?, name.len()),
+    ///     Receipt::Cancelled(buf) => assert_eq!(buf.capacity(), 64),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Cancellation
+    /// The kernel is asked at the first poll. Dropping the receipt drops the request.
+    #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<F: Cancellable> Cancellable for Request<'_, F>
+where
+    F::Output: Outcome<Value = F::Value, Buf = F::Buf>,
+{
+    type Value = F::Value;
+    type Buf = F::Buf;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<F::Value, F::Buf>> {
+        let receipt = match &mut self.state {
+            State::Run(inner) => ready!(inner.poll_cancel(cx)),
+            _ => Receipt::of(self.known_answer()),
+        };
+        self.state = State::Done;
+        Poll::Ready(receipt)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let answer = match &mut self.state {
+            State::Run(inner) => ready!(inner.poll_expire(cx)),
+            _ => self.known_answer(),
+        };
+        self.state = State::Done;
+        Poll::Ready(answer)
     }
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::{Fd, ops};
+use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, ops};
 
 use crate::borrowed::Borrowed;
 use crate::noun::Noun;
@@ -36,6 +36,20 @@ impl<S: Noun> Future for Accepting<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (fd, peer) = ready!(Pin::new(&mut self.accept).poll(cx))?;
         Poll::Ready(Ok((S::from_fd(fd), S::addr(peer)?)))
+    }
+}
+
+impl<S: Noun> Cancellable for Accepting<S> {
+    type Value = (S, S::Addr);
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value>> {
+        let receipt = ready!(self.accept.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|(fd, peer)| Ok((S::from_fd(fd), S::addr(peer)?))))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }
 
@@ -114,5 +128,12 @@ impl<S: Noun> Future for Next<'_, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let accepted = ready!(Pin::new(&mut self.accept).poll(cx));
         Poll::Ready(Some(accepted.map(|(stream, _)| stream)))
+    }
+}
+
+impl<S: Noun> Next<'_, S> {
+    /// Asks the kernel to end the accept, and waits for its last word: a connection, an error, or neither.
+    pub fn cancel(self) -> Cancelling<Accepting<S>> {
+        Cancelling::new(self.accept.into_inner())
     }
 }

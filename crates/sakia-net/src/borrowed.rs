@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use sakia_buf::{IoBuf, IoVecBuf};
-use sakia_driver::{Laned, ops};
+use sakia_driver::{Cancellable, Cancelling, Laned, Receipt, ops};
 
 /// Ties an operation to the handle that it was asked of.
 ///
@@ -83,6 +83,53 @@ impl<F> Borrowed<'_, F> {
     /// ```
     pub fn into_inner(self) -> F {
         self.inner
+    }
+}
+
+impl<F: Cancellable> Borrowed<'_, F> {
+    /// Asks the kernel to end the operation, waits for its last word, and gives a [`Receipt`]: the result that it had after all, or the
+    /// buffer as it was (`IORING_OP_ASYNC_CANCEL`, Linux 5.5).
+    ///
+    /// An effect in part is an effect: a write that had sent 3 bytes is `Completed(Ok(3), buf)`, and so is a `write_all` that came so far.
+    /// Bytes, datagrams and connections that are received in a receipt are the caller's; those that are not stay with the socket.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use futures_util::future::{Either, ready, select};
+    /// use sakia::net::Receipt;
+    ///
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let mut read = b.read(Vec::with_capacity(8));
+    /// let stop = ready(());
+    /// if let Either::Right(_) = select(&mut read, stop).await {
+    ///     match read.cancel().await {
+    ///         Receipt::Completed(n, buf) => assert!(n? <= buf.len()),
+    ///         Receipt::Cancelled(buf) => assert_eq!(buf.capacity(), 8),
+    ///     }
+    /// }
+    /// # drop(a);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// The kernel is asked at the first poll. Dropping the receipt drops the operation, and nothing is lost.
+    #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<F: Cancellable> Cancellable for Borrowed<'_, F> {
+    type Value = F::Value;
+    type Buf = F::Buf;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<F::Value, F::Buf>> {
+        self.inner.poll_cancel(cx)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.inner.poll_expire(cx)
     }
 }
 

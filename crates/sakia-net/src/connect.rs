@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::{Fd, Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit, ops};
 
 use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
 use crate::noun::{Noun, become_a};
@@ -85,6 +85,31 @@ impl Future for Connecting {
     }
 }
 
+impl Cancellable for Connecting {
+    type Value = Fd;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Fd>> {
+        let Some(attempt) = &mut self.attempt else {
+            // The resolver is asked still, or nobody was.
+            return Poll::Ready(Receipt::Cancelled(()));
+        };
+        let receipt = ready!(attempt.op.poll_cancel(cx));
+        let attempt = self.attempt.take();
+        Poll::Ready(match (receipt, attempt) {
+            (Receipt::Completed(result, ()), Some(Attempt { fd, addr, .. })) => {
+                let result = result.map_err(|error| at("cannot connect to", addr, error));
+                Receipt::Completed(result.map(|()| fd), ())
+            }
+            _ => Receipt::Cancelled(()),
+        })
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
+}
+
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.attempt.as_ref().map(|attempt| attempt.addr);
@@ -122,6 +147,35 @@ impl<S> Connect<S> {
             connecting,
             noun: PhantomData,
         }
+    }
+}
+
+impl<S: Noun> Connect<S> {
+    /// Asks the kernel to end the attempt that is under way, and waits for its last word: a stream, an error, or neither.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let connect = sakia::net::TcpStream::connect(listener.local_addr()?);
+    /// assert!(connect.cancel().await.is_cancelled(), "it was not even begun");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<S: Noun> Cancellable for Connect<S> {
+    type Value = S;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<S>> {
+        let receipt = ready!(self.connecting.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|fd| Ok(become_a(fd))))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }
 

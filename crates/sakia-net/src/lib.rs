@@ -38,4 +38,4 @@ pub use unix::listener::{UnixBind, UnixListener};
 pub use unix::stream::{UnixConnect, UnixStream};
 
 pub use sakia_driver::ops::Leftovers;
-pub use sakia_driver::{Close, SockAddr};
+pub use sakia_driver::{Cancellable, Cancelling, Close, InDoubt, Receipt, SockAddr};

@@ -6,6 +6,7 @@ use std::io;
 use std::marker::PhantomData;
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
+use sakia_driver::InDoubt;
 
 use crate::noun::{self, Handle, Noun};
 use crate::stream::{
@@ -324,6 +325,28 @@ impl<S: StreamSocket> OwnedWriteHalf<S> {
     /// `WouldBlock` if it takes nothing, or a write is under way.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.stream.try_write(buf)
+    }
+
+    /// Tells what became of the last write that was given up: dropped after it was polled, or out of time (`timeout`).
+    ///
+    /// Such a write is left to finish while the stream lives, and this tells how far it has come. `None` if there was none.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use futures_util::future::{poll_immediate};
+    ///
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let (_read, write_half) = a.into_split();
+    /// let mut write = write_half.write_all("hello");
+    /// assert!(poll_immediate(&mut write).await.is_none());
+    /// drop(write);
+    /// assert_eq!(b.read(Vec::with_capacity(8)).await.1, b"hello");
+    /// let doubt = write_half.in_doubt().expect("a write was dropped");
+    /// assert_eq!((doubt.sent(), doubt.len()), (5, 5));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn in_doubt(&self) -> Option<InDoubt> {
+        self.stream.in_doubt()
     }
 
     /// Waits until a write would not block, as [`TcpStream::writable`].

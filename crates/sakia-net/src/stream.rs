@@ -4,7 +4,7 @@
 use std::io;
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
-use sakia_driver::{Fd, Laned, ops};
+use sakia_driver::{Fd, InDoubt, Laned, ops};
 
 use crate::borrowed::Borrowed;
 use crate::noun::Handle;
@@ -108,6 +108,10 @@ impl Stream {
     /// Tells the peer that no more will come, at once or behind a write that was abandoned.
     pub fn finish_writes(&self) {
         self.fd.finish_writes();
+    }
+
+    pub fn in_doubt(&self) -> Option<InDoubt> {
+        self.fd.in_doubt()
     }
 
     pub fn writable(&self) -> Writable<'_> {

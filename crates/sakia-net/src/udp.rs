@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_buf::{BufResult, IoBuf, IoBufMut};
-use sakia_driver::{Close, Fd, Laned, close, ops};
+use sakia_driver::{Cancellable, Close, Fd, Laned, Receipt, close, ops};
 
 use crate::bind::{Bind, BindTo};
 use crate::borrowed::Borrowed;
@@ -48,6 +48,20 @@ impl<B: IoBufMut> Future for Datagram<B> {
     }
 }
 
+impl<B: IoBufMut> Cancellable for Datagram<B> {
+    type Value = (usize, SocketAddr);
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, B>> {
+        let receipt = ready!(self.recv.poll_cancel(cx)).map_buf(|[buf]| buf);
+        Poll::Ready(receipt.and_then(|received| Ok((received.len, ip(received.from)?))))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
+}
+
 impl<B: IoBufMut> fmt::Debug for Datagram<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Datagram").finish_non_exhaustive()
@@ -69,6 +83,20 @@ impl<B: IoBufMut> Future for Payload<B> {
     }
 }
 
+impl<B: IoBufMut> Cancellable for Payload<B> {
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, B>> {
+        let receipt = ready!(self.recv.poll_cancel(cx)).map_buf(|[buf]| buf);
+        Poll::Ready(receipt.and_then(|received| Ok(received.len)))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
+}
+
 impl<B: IoBufMut> fmt::Debug for Payload<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload").finish_non_exhaustive()
@@ -87,6 +115,20 @@ impl Future for Connected {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.connecting).poll(cx).map_ok(drop)
+    }
+}
+
+impl Cancellable for Connected {
+    type Value = ();
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<()>> {
+        let receipt = ready!(self.connecting.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|_| Ok(())))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }
 

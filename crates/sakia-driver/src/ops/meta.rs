@@ -22,17 +22,20 @@ pub enum StatxTarget<'a> {
     Link(&'a Path),
 }
 
+/// What statx(2) tells: `struct statx`.
+pub type StatxBuf = libc::statx;
+
 /// The op of [`statx`].
 pub struct Statx {
     fd: Aim,
     path: CString,
     flags: i32,
-    out: Box<libc::statx>,
+    out: Box<StatxBuf>,
 }
 
 // SAFETY: the addresses lead to the CString's bytes and to the boxed statx; the descriptor, if one is named, is held.
 unsafe impl Op for Statx {
-    type Output = io::Result<Box<libc::statx>>;
+    type Output = io::Result<Box<StatxBuf>>;
     const CANCEL: Cancel = Cancel::Eager;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {

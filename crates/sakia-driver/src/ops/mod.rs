@@ -38,7 +38,8 @@ pub use inward_rest::{RecvToEnd, recv_to_end};
 pub use inward_vec::{Recvv, readv, recvv};
 pub use message::{SendFds, SendMsg, SendMsgTo, send_msg, send_vectored, send_with_fds};
 pub use meta::{
-    Advice, Simple, Statx, StatxTarget, allocate, fadvise, fdatasync, fsync, ftruncate, statx,
+    Advice, Simple, Statx, StatxBuf, StatxTarget, allocate, fadvise, fdatasync, fsync, ftruncate,
+    statx,
 };
 pub use nop::{Nap, Nop, nap, nop};
 pub use open::{Open, OpenHow, open};

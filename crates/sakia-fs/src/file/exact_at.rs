@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_buf::{BufResult, IoBuf, IoBufMut, Slice};
-use sakia_driver::{Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
 
 use super::File;
 use super::state::State;
@@ -251,6 +251,120 @@ pub(super) fn make_room(buf: &mut Vec<u8>) -> io::Result<()> {
         buf.try_reserve(buf.len().max(MIN_ROOM))?;
     }
     Ok(())
+}
+
+impl<B: IoBufMut> ReadExactAt<'_, B> {
+    /// Asks the kernel to end the read, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how many bytes were moved.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<B: IoBufMut> Cancellable for ReadExactAt<'_, B> {
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
+            state => Receipt::Cancelled(state.take()),
+        };
+        self.state = State::Done;
+        Poll::Ready(in_all(receipt, self.filled))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let receipt = ready!(self.poll_cancel(cx));
+        Poll::Ready(all_or_late(receipt, self.total))
+    }
+}
+
+impl<B: IoBuf> WriteAllAt<'_, B> {
+    /// Asks the kernel to end the write, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how many bytes were moved.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<B: IoBuf> Cancellable for WriteAllAt<'_, B> {
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)),
+            state => Receipt::Cancelled(state.take()),
+        };
+        self.state = State::Done;
+        Poll::Ready(in_all(receipt, self.written))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let receipt = ready!(self.poll_cancel(cx));
+        Poll::Ready(all_or_late(receipt, self.total))
+    }
+}
+
+impl ReadToEndAt<'_> {
+    /// Asks the kernel to end the read, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how much was appended to the buffer.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, Vec<u8>>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
+            state => Receipt::Cancelled(state.take()),
+        };
+        self.state = State::Done;
+        Poll::Ready(receipt)
+    }
+}
+
+impl Cancellable for ReadToEndAt<'_> {
+    type Value = usize;
+    type Buf = Vec<u8>;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, Vec<u8>>> {
+        let receipt = ready!(self.poll_stop(cx));
+        Poll::Ready(in_all(receipt, self.filled))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.poll_stop(cx)) {
+            // The end was there.
+            Receipt::Completed(Ok(0), buf) => (Ok(self.filled), buf),
+            Receipt::Completed(Err(error), buf) => (Err(error), buf),
+            Receipt::Completed(Ok(_), buf) | Receipt::Cancelled(buf) => (Err(late()), buf),
+        })
+    }
+}
+
+/// A receipt with what earlier requests have moved.
+fn in_all<B>(receipt: Receipt<usize, B>, before: usize) -> Receipt<usize, B> {
+    match receipt {
+        Receipt::Cancelled(buf) if before > 0 => Receipt::Completed(Ok(before), buf),
+        receipt => receipt.and_then(|n| Ok(before + n)),
+    }
+}
+
+/// What one that moves all or nothing says when its time is over.
+fn all_or_late<B>(receipt: Receipt<usize, B>, total: usize) -> BufResult<(), B> {
+    match receipt {
+        Receipt::Completed(Ok(n), buf) if n == total => (Ok(()), buf),
+        Receipt::Completed(Err(error), buf) => (Err(error), buf),
+        Receipt::Completed(Ok(_), buf) | Receipt::Cancelled(buf) => (Err(late()), buf),
+    }
+}
+
+fn late() -> io::Error {
+    io::ErrorKind::TimedOut.into()
 }
 
 impl<B: IoBufMut> fmt::Debug for ReadExactAt<'_, B> {

@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_buf::{BufResult, IoBufMut, IoVecBufMut, Slice};
+use sakia_buf::{BufResult, BufResultExt, IoBufMut, IoVecBufMut, Slice};
 use sakia_driver::ops::{self, Stream};
-use sakia_driver::{Fd, Laned};
+use sakia_driver::{Cancellable, Cancelling, Fd, Laned, Receipt};
 
 use super::File;
 use super::state::State;
@@ -162,6 +163,43 @@ where
     }
 }
 
+impl<B, F> Reading<'_, B, F>
+where
+    Self: Cancellable,
+{
+    /// Asks the kernel to end the read, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<B, F> Cancellable for Reading<'_, B, F>
+where
+    B: Unpin,
+    F: Cancellable<Output = BufResult<usize, B>, Value = usize, Buf = B>,
+{
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)),
+            state => Receipt::Cancelled(state.take()),
+        };
+        self.state = State::Done;
+        Poll::Ready(receipt)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.state {
+            State::Run(op) => ready!(op.poll_expire(cx)),
+            state => (Err(io::ErrorKind::TimedOut.into()), state.take()),
+        };
+        self.state = State::Done;
+        Poll::Ready(answer)
+    }
+}
+
 impl<B, F> fmt::Debug for Reading<'_, B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reading").field(&self.state.name()).finish()
@@ -225,6 +263,47 @@ impl<B: IoBufMut> Future for ReadExact<'_, B> {
         this.state = State::Done;
         this.prefix.clear();
         Poll::Ready((result, part.into_inner()))
+    }
+}
+
+impl<B: IoBufMut> ReadExact<'_, B> {
+    /// Asks the kernel to end the read, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how many bytes are in the buffer; they are the caller's.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<B: IoBufMut> Cancellable for ReadExact<'_, B> {
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
+            state => Receipt::Cancelled(state.take()),
+        };
+        self.state = State::Done;
+        let had = std::mem::take(&mut self.prefix).len();
+        Poll::Ready(match receipt {
+            Receipt::Cancelled(buf) if had > 0 => Receipt::Completed(Ok(had), buf),
+            receipt => receipt.and_then(|n| Ok(had + n)),
+        })
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (result, buf) = match &mut self.state {
+            State::Run(op) => ready!(op.poll_expire(cx)).map_buf(Slice::into_inner),
+            state => (Err(io::ErrorKind::TimedOut.into()), state.take()),
+        };
+        self.state = State::Done;
+        let prefix = std::mem::take(&mut self.prefix);
+        if result.is_err() {
+            // Before what the driver was given back.
+            self.file.put_back(prefix);
+        }
+        Poll::Ready((result, buf))
     }
 }
 

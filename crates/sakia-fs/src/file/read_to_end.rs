@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_buf::{BufResult, IoBuf, Slice};
-use sakia_driver::Laned;
 use sakia_driver::ops::{self, Stream};
+use sakia_driver::{Cancellable, Cancelling, Laned, Receipt};
 
 use super::File;
 use super::exact_at::{MIN_ROOM, make_room};
@@ -180,6 +180,68 @@ impl ReadToEnd<'_> {
                 cursor.set(began);
             }
         }
+    }
+}
+
+impl ReadToEnd<'_> {
+    /// Asks the kernel to end the read, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how much was appended to the buffer; it is the caller's.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+
+    /// Ends the read that is under way: its own result, if it had one, and the stream that it went on with.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<(Receipt<usize>, Option<Stream>)> {
+        let Stage::Run(stream, op) = &mut self.stage else {
+            return Poll::Ready((Receipt::Cancelled(()), None));
+        };
+        let (receipt, part) = match ready!(op.poll_cancel(cx)) {
+            Receipt::Completed(result, part) => (Receipt::Completed(result, ()), part),
+            Receipt::Cancelled(part) => (Receipt::Cancelled(()), part),
+        };
+        let n = match &receipt {
+            Receipt::Completed(Ok(n), ()) => *n,
+            _ => 0,
+        };
+        let stream = stream.clone();
+        self.stage = Stage::Done;
+        self.take_in(&stream, n, part.into_inner());
+        Poll::Ready((receipt, Some(stream)))
+    }
+}
+
+impl Cancellable for ReadToEnd<'_> {
+    type Value = usize;
+    type Buf = Vec<u8>;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, Vec<u8>>> {
+        let (receipt, _) = ready!(self.poll_stop(cx));
+        self.stage = Stage::Done;
+        let out = mem::take(&mut self.out);
+        let read = out.len() - self.had;
+        Poll::Ready(match receipt {
+            Receipt::Cancelled(()) if read == 0 => Receipt::Cancelled(out),
+            Receipt::Completed(Err(error), ()) => Receipt::Completed(Err(error), out),
+            _ => Receipt::Completed(Ok(read), out),
+        })
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (receipt, stream) = ready!(self.poll_stop(cx));
+        let result = match receipt {
+            // The end was there.
+            Receipt::Completed(Ok(0), ()) => Ok(()),
+            Receipt::Completed(Err(error), ()) => Err(error),
+            _ => {
+                if let Some(stream) = stream {
+                    self.give_back(&stream);
+                }
+                self.out.truncate(self.had);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        };
+        self.finish(result)
     }
 }
 

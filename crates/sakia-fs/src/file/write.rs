@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use sakia_buf::{BufResult, IoBuf, IoVecBuf};
 use sakia_driver::ops::{self, Stream};
-use sakia_driver::{Fd, Laned};
+use sakia_driver::{Cancellable, Cancelling, Fd, Laned, Receipt};
 
 use super::File;
 use super::state::State;
@@ -169,6 +169,48 @@ where
     }
 }
 
+impl<B, F> Writing<'_, B, F>
+where
+    Self: Cancellable,
+{
+    /// Asks the kernel to end the write, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    ///
+    /// The receipt tells how many bytes were written, of a [`write_all`](File::write_all) too.
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<B, F, T> Cancellable for Writing<'_, B, F>
+where
+    B: Unpin,
+    F: Cancellable<Output = BufResult<T, B>, Value = usize, Buf = B>,
+    T: Default,
+{
+    type Value = usize;
+    type Buf = B;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
+        let receipt = match &mut self.state {
+            State::Run(op) => ready!(op.poll_cancel(cx)),
+            state => return Poll::Ready(Receipt::Cancelled(state.take())),
+        };
+        self.state = State::Done;
+        self.file.follow_append();
+        Poll::Ready(receipt)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.state {
+            State::Run(op) => ready!(op.poll_expire(cx)),
+            state => return Poll::Ready((Err(io::ErrorKind::TimedOut.into()), state.take())),
+        };
+        self.state = State::Done;
+        self.file.follow_append();
+        Poll::Ready(answer)
+    }
+}
+
 impl<B, F> fmt::Debug for Writing<'_, B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Writing").field(&self.state.name()).finish()
@@ -193,5 +235,27 @@ impl<V: Unpin> Future for Writev<'_, V> {
         let (result, _) = ready!(Pin::new(&mut self.inner).poll(cx));
         let bufs = self.bufs.take().expect("the write completes once");
         Poll::Ready((result, bufs))
+    }
+}
+
+impl<V: Unpin> Writev<'_, V> {
+    /// Asks the kernel to end the write, and waits for its last word, as [`Request::cancel`](crate::Request::cancel).
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl<V: Unpin> Cancellable for Writev<'_, V> {
+    type Value = usize;
+    type Buf = V;
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, V>> {
+        let receipt = ready!(self.inner.poll_cancel(cx));
+        let bufs = self.bufs.take().expect("the write completes once");
+        Poll::Ready(receipt.map_buf(|_| bufs))
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }

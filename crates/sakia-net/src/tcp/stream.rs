@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
-use sakia_driver::{Close, close};
+use sakia_driver::{Close, InDoubt, close};
 
 use crate::connect::{Connect, Connecting};
 use crate::lookup::ToSocketAddrs;
@@ -368,7 +368,7 @@ impl TcpStream {
     ///
     /// # Cancellation
     ///
-    /// As [`write`](Self::write); how much of it was sent is not known.
+    /// As [`write`](Self::write); [`in_doubt`](Self::in_doubt) tells how much of it was sent.
     ///
     /// # Errors
     ///
@@ -418,6 +418,29 @@ impl TcpStream {
     /// `WouldBlock` if it takes nothing, or if a write is under way; else as send(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.fd.try_write(buf)
+    }
+
+    /// Tells what became of the last write that was given up: dropped after it was polled, or out of time (`timeout`).
+    ///
+    /// Such a write is left to finish while the stream lives, and this tells how far it has come. `None` if there was none.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use futures_util::future::{poll_immediate};
+    ///
+    /// # let listener = sakia::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let a = sakia::net::TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (b, _) = listener.accept().await?;
+    /// let mut write = a.write_all("hello");
+    /// assert!(poll_immediate(&mut write).await.is_none());
+    /// drop(write);
+    /// assert_eq!(b.read(Vec::with_capacity(8)).await.1, b"hello");
+    /// let doubt = a.in_doubt().expect("a write was dropped");
+    /// assert_eq!((doubt.sent(), doubt.len()), (5, 5));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn in_doubt(&self) -> Option<InDoubt> {
+        self.fd.in_doubt()
     }
 
     /// Waits until a write would not block, and no earlier write is under way (`IORING_OP_POLL_ADD`, Linux 5.1; poll(2)).

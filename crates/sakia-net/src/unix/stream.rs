@@ -6,10 +6,12 @@ use std::io;
 use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
-use sakia_driver::{Close, Fd, SockAddr, Submit, close, ops};
+use sakia_driver::{
+    Cancellable, Cancelling, Close, Fd, InDoubt, Receipt, SockAddr, Submit, close, ops,
+};
 
 use crate::noun::{self, Handle, IntoStd, become_a, noun};
 use crate::option;
@@ -78,6 +80,36 @@ impl Future for UnixConnect {
             return Poll::Pending;
         };
         Poll::Ready(result.map(|()| become_a(fd)))
+    }
+}
+
+impl UnixConnect {
+    /// Asks the kernel to end the attempt, and waits for its last word, as [`Connect::cancel`](crate::Connect::cancel).
+    pub fn cancel(self) -> Cancelling<Self> {
+        Cancelling::new(self)
+    }
+}
+
+impl Cancellable for UnixConnect {
+    type Value = UnixStream;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<UnixStream>> {
+        let Some((op, _)) = &mut self.attempt else {
+            return Poll::Ready(Receipt::Cancelled(()));
+        };
+        let receipt = ready!(op.poll_cancel(cx));
+        let attempt = self.attempt.take();
+        Poll::Ready(match (receipt, attempt) {
+            (Receipt::Completed(result, ()), Some((_, fd))) => {
+                Receipt::Completed(result.map(|()| become_a(fd)), ())
+            }
+            _ => Receipt::Cancelled(()),
+        })
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
     }
 }
 
@@ -436,7 +468,7 @@ impl UnixStream {
     ///
     /// # Cancellation
     ///
-    /// As [`write`](Self::write); how much of it was sent is not known.
+    /// As [`write`](Self::write); [`in_doubt`](Self::in_doubt) tells how much of it was sent.
     ///
     /// # Errors
     ///
@@ -482,6 +514,27 @@ impl UnixStream {
     /// `WouldBlock` if it takes nothing, or if a write is under way; else as send(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.fd.try_write(buf)
+    }
+
+    /// Tells what became of the last write that was given up: dropped after it was polled, or out of time (`timeout`).
+    ///
+    /// Such a write is left to finish while the stream lives, and this tells how far it has come. `None` if there was none.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use futures_util::future::{poll_immediate};
+    ///
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let mut write = a.write_all("hello");
+    /// assert!(poll_immediate(&mut write).await.is_none());
+    /// drop(write);
+    /// assert_eq!(b.read(Vec::with_capacity(8)).await.1, b"hello");
+    /// let doubt = a.in_doubt().expect("a write was dropped");
+    /// assert_eq!((doubt.sent(), doubt.len()), (5, 5));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn in_doubt(&self) -> Option<InDoubt> {
+        self.fd.in_doubt()
     }
 
     /// Waits until a write would not block, and no earlier write is under way (`IORING_OP_POLL_ADD`, Linux 5.1; poll(2)).
