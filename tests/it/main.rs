@@ -8,5 +8,6 @@ mod exits_files;
 mod exits_limits;
 mod exits_sockets;
 mod fuse;
+mod receipts;
 mod runtime;
 mod support;

@@ -19,6 +19,7 @@
 //! * [`Runtime`], [`Builder`], [`ShutdownReport`]: a runtime, from its beginning to its end.
 //! * [`spawn`], [`JoinHandle`], [`JoinSet`], [`yield_now`], [`spawn_blocking`]: tasks.
 //! * [`fs`], [`net`], [`time`], [`signal`]: what tasks do.
+//! * [`op`]: operations as such: a receipt of a cancel, a time limit that gives the buffer back.
 //! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
 //! * [`fds`]: every descriptor that the runtime owns.
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ extern crate self as sakia;
 #[doc(hidden)]
 pub mod __macro;
 mod builder;
+pub mod op;
 mod report;
 mod runtime;
 mod shutdown;
@@ -63,6 +65,7 @@ pub mod signal {
 
 /// What most programs want in scope: the traits of buffers, their results, and I/O.
 pub mod prelude {
+    pub use crate::op::{OpExt, Receipt};
     pub use sakia_buf::{BufResult, BufResultExt, IoBuf, IoBufMut};
     pub use sakia_io::{
         AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWrite, AsyncWriteAt, AsyncWriteExt,
