@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::{cmd, layers};
 
 /// The crates that have models.
-const CRATES: &[&str] = &["sakia-driver"];
+const CRATES: &[&str] = &["sakia-driver", "sakia-executor"];
 
 /// Runs all models; `words` may ask for more preemptions than the models do.
 pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {

@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::thread;
 
 use crate::executor::{cancel, keep_in};
 use crate::remote::Home;
+use crate::sync::thread;
 use crate::task::outcome::{Keeper, Lost};
 use crate::task::state::own;
 

@@ -37,7 +37,7 @@
 //! # The rooms
 //!
 //! `executor` the loop and the end; `queue` the ready queue; `remote` what other threads reach; `local` what they do
-//! not; `task/` a task's memory and states; `join`, `join_set`, `bound` what users hold; `context` the free functions;
+//! not; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound` what users hold; `context` the free functions;
 //! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs` and `remote.rs`;
 //! the rest is denied it.
 #![deny(unsafe_code)]
@@ -50,10 +50,13 @@ mod executor;
 mod join;
 mod join_set;
 mod local;
+#[cfg(all(test, loom))]
+mod models;
 mod park;
 mod queue;
 #[allow(unsafe_code)]
 mod remote;
+mod sync;
 mod task;
 mod yield_now;
 

@@ -16,22 +16,23 @@
 //! The count of references to the core has two halves, as a task's has (`task/state.rs`): tasks are made and freed
 //! on the owner's thread without an atomic operation.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, fence};
 use std::task::{RawWaker, RawWakerVTable, Waker};
-use std::thread::{self, Thread};
 
 use crate::Unpark;
 use crate::local::Local;
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Thread, UnsafeCell, fence, thread, thread_key,
+};
 use crate::task::raw::TaskRef;
 
-thread_local! {
+thread_key! {
     /// The core that this thread is inside, with one reference to it; null outside.
     ///
     /// Const and without a destructor, so that it works until the last instruction of the thread.
@@ -49,7 +50,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next: AtomicPtr::new(ptr::null_mut()),
         }
@@ -81,6 +82,10 @@ struct Core {
     /// The oldest link, or the stub; the popping side's.
     tail: UnsafeCell<*mut Link>,
     local: Apart<Local>,
+    /// Stands for this memory: read by who uses it, written by who frees it.
+    memory: UnsafeCell<()>,
+    /// Stands for `local`.
+    local_use: UnsafeCell<()>,
 }
 
 /// Set in `Core::refs` at the end: the owner's half is merged.
@@ -104,14 +109,24 @@ unsafe impl Sync for CoreRef {}
 impl CoreRef {
     fn core(&self) -> &Core {
         // SAFETY: self is a counted reference, and the core lives until the last of them is dropped.
-        unsafe { self.0.as_ref() }
+        let core = unsafe { self.0.as_ref() };
+        core.memory.to_read();
+        core
+    }
+
+    /// # Safety
+    /// This is the owner's thread, and self keeps the core.
+    unsafe fn local(&self) -> &Local {
+        let core = self.core();
+        core.local_use.to_write();
+        &core.local.0
     }
 
     /// The owner's fields, if this thread is inside the executor.
     pub(crate) fn here(&self) -> Option<&Local> {
         // SAFETY: `CURRENT` holds a reference, so no other core can have this address; it is set by `Home::enter`
         // alone, and a Home never leaves its owner's thread. So this is the owner's thread.
-        ptr::eq(current(), self.0.as_ptr()).then(|| unsafe { &(*self.0.as_ptr()).local.0 })
+        ptr::eq(current(), self.0.as_ptr()).then(|| unsafe { self.local() })
     }
 
     /// The owner's fields, if this is the owner's thread, be it inside the executor or not.
@@ -120,8 +135,7 @@ impl CoreRef {
             return Some(local);
         }
         // SAFETY: ids of threads are never used twice, so this is the thread that made the core.
-        (thread::current().id() == self.thread().id())
-            .then(|| unsafe { &(*self.0.as_ptr()).local.0 })
+        (thread::current().id() == self.thread().id()).then(|| unsafe { self.local() })
     }
 
     /// The owner's thread.
@@ -210,6 +224,7 @@ impl Drop for CoreRef {
         }
         let old = self.core().refs.fetch_sub(ONE, AcqRel);
         if old & MERGED != 0 && count(old) == 1 {
+            self.core().memory.to_write();
             // SAFETY: the merged count has gone to zero, so nobody else has a reference; the memory came from a Box.
             drop(unsafe { Box::from_raw(self.0.as_ptr()) });
         }
@@ -245,7 +260,7 @@ impl Core {
         // SAFETY: `tail` is the popping side's. Links from the tail on are valid: each is a reference to its task, or
         // the stub. A link leaves only when its next is known, so that no push writes to it any more.
         unsafe {
-            let tail_at = self.tail.get();
+            let tail_at = self.tail.to_write();
             let mut tail = *tail_at;
             let mut next = (*tail).next.load(Acquire);
             if ptr::eq(tail, self.stub()) {
@@ -279,7 +294,7 @@ impl Core {
     unsafe fn is_poppable(&self) -> bool {
         // SAFETY: as in `pop_link`.
         unsafe {
-            let tail = *self.tail.get();
+            let tail = *self.tail.to_read();
             !(*tail).next.load(Acquire).is_null()
                 || (!ptr::eq(tail, self.stub()) && ptr::eq(tail, self.head.load(Acquire)))
         }
@@ -332,12 +347,14 @@ impl Home {
             stub: Link::new(),
             tail: UnsafeCell::new(ptr::null_mut()),
             local: Apart(Local::new()),
+            memory: UnsafeCell::new(()),
+            local_use: UnsafeCell::new(()),
         })));
         // SAFETY: nobody else knows the core yet. `local.refs` is born as one: the reference that we return.
         unsafe {
             let stub = core.as_ref().stub();
             core.as_ref().head.store(stub, Relaxed);
-            *core.as_ref().tail.get() = stub;
+            *core.as_ref().tail.to_write() = stub;
         }
         Self(CoreRef(core), PhantomData)
     }
@@ -439,7 +456,7 @@ impl Deref for Home {
 
     fn deref(&self) -> &Local {
         // SAFETY: a Home is made on the owner's thread and is neither Send nor Sync; its reference keeps the core.
-        unsafe { &(*self.0.0.as_ptr()).local.0 }
+        unsafe { self.0.local() }
     }
 }
 

@@ -10,7 +10,6 @@ use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -111,7 +110,6 @@ impl<T> Joiner<T> {
     /// Sees that `waker` will be woken; true if there is nothing to wait for.
     fn register(&mut self, waker: &Waker) -> bool {
         let header = self.task.header();
-        let slot: *mut MaybeUninit<Waker> = header.join_waker.get();
         let word = header.word.load();
         if word & state::COMPLETE != 0 {
             return true;
@@ -119,7 +117,7 @@ impl<T> Joiner<T> {
         let set = word & state::JOIN_WAKER != 0;
         // SAFETY: JOIN_WAKER says that a waker was written, by us. The loop may be moving it out at this moment, but
         // by a read; and we only compare its two pointers.
-        if set && unsafe { (*slot).assume_init_ref() }.will_wake(waker) {
+        if set && unsafe { (*header.join_waker.to_read()).assume_init_ref() }.will_wake(waker) {
             return false;
         }
         // User code, which may panic: before anything changes.
@@ -129,16 +127,16 @@ impl<T> Joiner<T> {
                 return true;
             }
             // SAFETY: JOIN_WAKER is clear again and COMPLETE was not there: the slot is ours, with the waker in it.
-            Some(unsafe { (*slot).assume_init_read() })
+            Some(unsafe { (*header.join_waker.to_write()).assume_init_read() })
         } else {
             None
         };
         // SAFETY: with JOIN_WAKER clear the slot is ours until it is set, even if COMPLETE comes.
-        unsafe { (*slot).write(new) };
+        unsafe { (*header.join_waker.to_write()).write(new) };
         let complete = !header.word.set_join_waker();
         if complete {
             // SAFETY: JOIN_WAKER was not set, so the slot stayed ours, with the waker just written.
-            drop(unsafe { (*slot).assume_init_read() });
+            drop(unsafe { (*header.join_waker.to_write()).assume_init_read() });
         }
         drop(old);
         complete
@@ -159,7 +157,7 @@ impl<T> Joiner<T> {
             Detach::Alive { waker: true } => {
                 // SAFETY: JOIN_WAKER was cleared by us and COMPLETE was not there: the slot is ours for good, with
                 // the waker in it.
-                let waker = unsafe { (*header.join_waker.get()).assume_init_read() };
+                let waker = unsafe { (*header.join_waker.to_write()).assume_init_read() };
                 guarded(|| drop(waker))
             }
             // SAFETY: the word tells what is in the slot; JOIN made it ours, and it was not taken. A Joiner of a T

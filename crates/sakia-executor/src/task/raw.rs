@@ -7,7 +7,7 @@
 //! The join side of the slot is in `outcome.rs`, the queues are elsewhere; no policy here.
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
@@ -21,6 +21,7 @@ use super::state::{self, Word, own};
 use super::{TaskId, outcome};
 use crate::local::Local;
 use crate::remote::{CoreRef, Link};
+use crate::sync::UnsafeCell;
 
 /// What every task begins with, whatever its future.
 ///
@@ -36,6 +37,10 @@ pub(crate) struct Header {
     pub(super) own: Own,
     /// Written and read by the law of `JOIN_WAKER`.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+    /// Stands for this memory: read by who uses it, written by who frees it.
+    memory: UnsafeCell<()>,
+    /// Stands for the slot.
+    slot_use: UnsafeCell<()>,
     #[cfg(feature = "track-origin")]
     origin: &'static std::panic::Location<'static>,
 }
@@ -48,21 +53,26 @@ pub(crate) struct Own {
     /// Neighbours in the list of all tasks; `list.rs` alone touches them.
     pub(super) prev: Cell<Option<NonNull<Header>>>,
     pub(super) next: Cell<Option<NonNull<Header>>>,
+    /// Stands for these fields.
+    used: UnsafeCell<()>,
 }
 
 impl Own {
     /// Whether any of `flags` is set.
     pub(crate) fn has(&self, flags: u16) -> bool {
+        self.used.to_write();
         self.flags.get() & flags != 0
     }
 
     /// Sets `flags`.
     pub(crate) fn set(&self, flags: u16) {
+        self.used.to_write();
         self.flags.set(self.flags.get() | flags);
     }
 
     /// Clears `flags`.
     pub(crate) fn clear(&self, flags: u16) {
+        self.used.to_write();
         self.flags.set(self.flags.get() & !flags);
     }
 }
@@ -90,7 +100,7 @@ pub(crate) enum Polled {
 #[repr(C)]
 struct TaskCell<F: Future> {
     header: Header,
-    slot: UnsafeCell<Slot<F>>,
+    slot: std::cell::UnsafeCell<Slot<F>>,
 }
 
 /// The future until it ends, then what the `JoinHandle` wants, then nothing. The flags tell which.
@@ -119,7 +129,8 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled
     let cell = task.cast::<TaskCell<F>>();
     // SAFETY: the caller promises a live task of type F and that nobody else touches the slot during the call. The
     // future was written at birth, never moves, and is dropped in place before anything else is written there.
-    let (own, slot) = unsafe { (&(*cell.as_ptr()).header.own, (*cell.as_ptr()).slot.get()) };
+    let (header, slot) = unsafe { (task.as_ref(), (*cell.as_ptr()).slot.get()) };
+    header.slot_use.to_write();
     // SAFETY: as above; the pin holds since the cell never moves.
     let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
         Pin::new_unchecked(&mut *(&raw mut (*slot).future).cast::<F>()).poll(cx)
@@ -127,7 +138,9 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled
     if let Ok(Poll::Pending) = polled {
         return Polled::Pending;
     }
+    let own = &header.own;
     own.set(own::ENDING);
+    header.slot_use.to_write();
     // SAFETY: the future is in the slot, and ENDING keeps everybody else from dropping or polling it from here on.
     let panics = guarded(|| unsafe { ManuallyDrop::drop(&mut (*slot).future) });
     match polled {
@@ -151,6 +164,8 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled
 unsafe fn drop_future<F: Future>(task: NonNull<Header>) {
     let cell = task.cast::<TaskCell<F>>();
     // SAFETY: the caller promises a live task of type F with its future in the slot, and exclusive use of the slot.
+    unsafe { task.as_ref().slot_use.to_write() };
+    // SAFETY: as above.
     unsafe { ManuallyDrop::drop(&mut (*(*cell.as_ptr()).slot.get()).future) }
 }
 
@@ -159,12 +174,16 @@ unsafe fn drop_future<F: Future>(task: NonNull<Header>) {
 unsafe fn drop_value<F: Future>(task: NonNull<Header>) {
     let cell = task.cast::<TaskCell<F>>();
     // SAFETY: the caller promises that the slot holds the output and that it owns it.
+    unsafe { task.as_ref().slot_use.to_write() };
+    // SAFETY: as above.
     unsafe { ManuallyDrop::drop(&mut (*(*cell.as_ptr()).slot.get()).value) }
 }
 
 /// # Safety
 /// `task` is a task of type `F` of which no reference is left, and whose slot and join waker are empty.
 unsafe fn free<F: Future>(task: NonNull<Header>) {
+    // SAFETY: no reference is left, so the memory is ours alone, and still valid.
+    unsafe { task.as_ref() }.memory.to_write();
     // SAFETY: the memory came from a Box of this type in `TaskRef::new`; no reference is left, so nobody uses it.
     drop(unsafe { Box::from_raw(task.cast::<TaskCell<F>>().as_ptr()) });
 }
@@ -203,8 +222,11 @@ impl TaskRef {
                 flags: Cell::new(0),
                 prev: Cell::new(None),
                 next: Cell::new(None),
+                used: UnsafeCell::new(()),
             },
             join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+            memory: UnsafeCell::new(()),
+            slot_use: UnsafeCell::new(()),
             #[cfg(feature = "track-origin")]
             origin: std::panic::Location::caller(),
         };
@@ -222,7 +244,9 @@ impl TaskRef {
 
     pub(super) fn header(&self) -> &Header {
         // SAFETY: law 1: the reference that self is keeps the memory valid for as long as self is borrowed.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        header.memory.to_read();
+        header
     }
 
     pub(super) fn as_ptr(&self) -> NonNull<Header> {
@@ -382,12 +406,13 @@ impl TaskRef {
         }
         // SAFETY: JOIN_WAKER was set as COMPLETE came, so a waker was written and is the loop's from then on; it is
         // moved out by a plain read, as the handle may still be comparing it.
-        let waker = unsafe { (*self.header().join_waker.get()).assume_init_read() };
+        let waker = unsafe { (*self.header().join_waker.to_read()).assume_init_read() };
         guarded(|| waker.wake())
     }
 
     /// The slot, seen as a `T`.
     pub(super) fn slot<T>(&self) -> *mut T {
+        self.header().slot_use.to_write();
         // SAFETY: the slot lies inside the allocation that self keeps alive, `slot` bytes from its start.
         unsafe { self.0.as_ptr().byte_add(self.header().vtable.slot).cast() }
     }

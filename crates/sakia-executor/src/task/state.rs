@@ -32,8 +32,9 @@
 //!
 //! `COMPLETE` with neither `VALUE` nor `PANIC` means cancelled.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use crate::sync::AtomicUsize;
 
 /// In, or on its way into, the remote queue.
 pub(crate) const REMOTE: usize = 1;
@@ -73,7 +74,7 @@ pub(crate) struct Word(AtomicUsize);
 
 impl Word {
     /// The word of a new task, whose references all count in the owner's half.
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(JOIN))
     }
 

@@ -1,0 +1,140 @@
+//! `JoinHandle`s on other threads against completion, abort and their own drop.
+
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use loom::thread;
+
+use super::{Owner, Thing, Watch, block_on, model, sleeper};
+use crate::JoinHandle;
+
+/// Spawns a task whose output is a thing.
+fn ready(owner: &Owner, watch: &Watch) -> JoinHandle<Thing> {
+    let thing = watch.thing();
+    owner.executor.spawn(async move { thing })
+}
+
+/// Polls once, with a waker that nobody else has.
+fn poll_once<T>(handle: &mut JoinHandle<T>) -> bool {
+    let waker = sleeper();
+    Pin::new(handle)
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+}
+
+/// Runs the task to its end while `elsewhere` has its handle.
+fn complete_against(elsewhere: impl FnOnce(JoinHandle<Thing>) + 'static) {
+    let owner = Owner::new();
+    let watch = Watch::new();
+    let handle = ready(&owner, &watch);
+    let thread = thread::spawn(move || elsewhere(handle));
+    owner.executor.run(usize::MAX, || {});
+    let ended = owner.end();
+    thread.join().unwrap();
+    watch.was_dropped_once();
+    ended.leaves_nothing();
+}
+
+#[test]
+fn a_handle_that_is_awaited_elsewhere_gets_the_output_whole() {
+    model(None, || {
+        complete_against(|handle| drop(block_on(handle).unwrap()))
+    });
+}
+
+#[test]
+fn of_many_wakers_of_a_handle_the_last_one_is_woken() {
+    model(None, || {
+        complete_against(|mut handle| {
+            if !poll_once(&mut handle) {
+                drop(block_on(handle).unwrap());
+            }
+        });
+    });
+}
+
+#[test]
+fn a_handle_that_is_dropped_elsewhere_leaves_the_output_to_one_of_both() {
+    model(None, || complete_against(drop));
+}
+
+#[test]
+fn a_handle_that_is_dropped_with_a_waker_in_it_leaves_that_to_one_of_both() {
+    model(None, || {
+        let waker = Arc::new(());
+        let seen = waker.clone();
+        complete_against(move |mut handle| {
+            // The waker's own memory stands for it: two frees of it would be seen by loom's heap checks of `Arc`.
+            let _ = &seen;
+            poll_once(&mut handle);
+            drop(handle);
+        });
+        assert_eq!(Arc::strong_count(&waker), 1);
+    });
+}
+
+#[test]
+fn an_abort_elsewhere_races_with_completion_and_one_of_both_is_told() {
+    model(Some(4), || {
+        complete_against(|handle| {
+            handle.abort();
+            match block_on(handle) {
+                Ok(thing) => drop(thing),
+                Err(error) => assert!(error.is_cancelled()),
+            }
+        });
+    });
+}
+
+#[test]
+fn an_abort_on_one_thread_ends_the_wait_on_another() {
+    model(Some(2), || {
+        let owner = Owner::new();
+        let watch = Watch::new();
+        let thing = watch.thing();
+        let handle = owner.executor.spawn(async move {
+            let _lives_as_long_as_the_future = &thing;
+            pending::<()>().await;
+        });
+        owner.executor.run(1, || {});
+        let abort = handle.abort_handle();
+        let threads = [
+            thread::spawn(move || abort.abort()),
+            thread::spawn(move || assert!(block_on(handle).unwrap_err().is_cancelled())),
+        ];
+        owner.run_until(|| owner.executor.task_count() == 0);
+        watch.was_dropped_once_at_home();
+        let ended = owner.end();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        ended.leaves_nothing();
+    });
+}
+
+#[test]
+fn a_handle_awaited_elsewhere_against_a_task_that_pends_first() {
+    model(None, || {
+        let owner = Owner::new();
+        let watch = Watch::new();
+        let mut thing = Some(watch.thing());
+        let mut first = true;
+        let handle = owner.executor.spawn(poll_fn(move |cx| {
+            if std::mem::take(&mut first) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(thing.take().unwrap())
+        }));
+        let thread = thread::spawn(move || drop(block_on(handle).unwrap()));
+        while owner.executor.task_count() > 0 {
+            owner.executor.run(usize::MAX, || {});
+        }
+        let ended = owner.end();
+        thread.join().unwrap();
+        watch.was_dropped_once();
+        ended.leaves_nothing();
+    });
+}
