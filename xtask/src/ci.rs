@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{cmd, layers, skips, tidy};
+use crate::{cmd, layers, loom, package, skips, tidy};
 
 /// One line of the plan.
 struct Step {
@@ -69,6 +69,14 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         work: Work::Tests(&["test", "--workspace", "--all-features"]),
+    },
+    Step {
+        name: "loom",
+        work: Work::Check(|root| loom::run(root, &[])),
+    },
+    Step {
+        name: "package",
+        work: Work::Check(|root| package::run(root, &["--no-verify"])),
     },
     Step {
         name: "doc",
@@ -208,7 +216,9 @@ mod tests {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
         assert_eq!(
             names,
-            ["fmt", "layers", "tidy", "clippy", "bare", "test", "doc"]
+            [
+                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "package", "doc"
+            ]
         );
     }
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use table::{Externals, ROOMS, Room};
+pub use table::ROOMS;
+use table::{Externals, Room};
 
 /// A package of the workspace, as far as the rule looks at it.
 #[derive(Clone, Default)]

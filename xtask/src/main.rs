@@ -7,8 +7,13 @@
 mod bench;
 mod ci;
 mod cmd;
+mod docsrs;
 mod layers;
 mod loom;
+mod mutants;
+mod nightly;
+mod package;
+mod sanitize;
 mod skips;
 mod stress;
 mod tidy;
@@ -55,6 +60,26 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "measures side by side, in rounds: MODE… (serve), --rounds N (default 9)",
         run: Run::With(bench::run),
+    },
+    Command {
+        name: "sanitize",
+        about: "the suite under AddressSanitizer and ThreadSanitizer: [address|thread [TEST]]; nightly",
+        run: Run::With(sanitize::run),
+    },
+    Command {
+        name: "mutants",
+        about: "cargo-mutants where the promise rests: [FILE…]; takes hours",
+        run: Run::With(mutants::run),
+    },
+    Command {
+        name: "package",
+        about: "the published crates as the registry would get them: --no-verify",
+        run: Run::With(package::run),
+    },
+    Command {
+        name: "docsrs",
+        about: "the documentation as docs.rs builds it; nightly",
+        run: Run::Plain(docsrs::run),
     },
     Command {
         name: "stress",

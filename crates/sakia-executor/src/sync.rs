@@ -4,10 +4,14 @@
 //! thread of `ThreadPark`) stays with std.
 
 #[cfg(not(all(test, loom)))]
-pub(crate) use self::real::*;
+pub(crate) use self::real::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Thread, UnsafeCell, fence, thread, thread_key,
+};
 
 #[cfg(all(test, loom))]
-pub(crate) use self::modelled::*;
+pub(crate) use self::modelled::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Thread, UnsafeCell, fence, thread, thread_key,
+};
 
 #[cfg(not(all(test, loom)))]
 mod real {

@@ -10,7 +10,7 @@ mod ends;
 mod joins;
 mod wakes;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic;
 use std::pin::Pin;
@@ -28,6 +28,8 @@ use crate::{Executor, Unpark};
 std::thread_local! {
     /// A panic was thrown in the model that this thread runs, be it that the executor caught it.
     static PANICKED: Cell<bool> = const { Cell::new(false) };
+    /// The wakers that were made in this run of the model, each with two references of our own: one drop too many is seen.
+    static SLEEPERS: RefCell<Vec<[Arc<Sleeper>; 2]>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs `run` in every way that needs no more preemptions than `bound`, or than `LOOM_MAX_PREEMPTIONS` if that is more.
@@ -45,6 +47,13 @@ fn model(bound: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     builder.check(move || {
         run();
         assert!(!PANICKED.get(), "a panic was caught on its way out");
+        for [sleeper, _other] in SLEEPERS.take() {
+            assert_eq!(
+                Arc::strong_count(&sleeper),
+                2,
+                "a waker leaked, or was dropped twice"
+            );
+        }
     });
 }
 
@@ -176,7 +185,9 @@ impl Wake for Sleeper {
 
 /// A waker of this thread, unlike all others.
 fn sleeper() -> Waker {
-    Arc::new(Sleeper(thread::current())).into()
+    let sleeper = Arc::new(Sleeper(thread::current()));
+    SLEEPERS.with_borrow_mut(|all| all.push([sleeper.clone(), sleeper.clone()]));
+    sleeper.into()
 }
 
 /// Waits for `future` on this thread, with a fresh waker at each poll.
