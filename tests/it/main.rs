@@ -6,6 +6,7 @@ mod attributes;
 mod exits_ends;
 mod exits_files;
 mod exits_limits;
+mod exits_nested;
 mod exits_sockets;
 mod fuse;
 mod receipts;
