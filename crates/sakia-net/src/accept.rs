@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, ops};
 
 use crate::borrowed::Borrowed;
-use crate::noun::Noun;
+use crate::noun::{Address, Noun};
 use crate::tcp::stream::TcpStream;
 
 /// Waits for the next connection: the stream and its peer's address.
@@ -35,7 +35,7 @@ impl<S: Noun> Future for Accepting<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (fd, peer) = ready!(Pin::new(&mut self.accept).poll(cx))?;
-        Poll::Ready(Ok((S::from_fd(fd), S::addr(peer)?)))
+        Poll::Ready(Ok((S::from_fd(fd), S::Addr::read(peer)?)))
     }
 }
 
@@ -45,7 +45,7 @@ impl<S: Noun> Cancellable for Accepting<S> {
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value>> {
         let receipt = ready!(self.accept.poll_cancel(cx));
-        Poll::Ready(receipt.and_then(|(fd, peer)| Ok((S::from_fd(fd), S::addr(peer)?))))
+        Poll::Ready(receipt.and_then(|(fd, peer)| Ok((S::from_fd(fd), S::Addr::read(peer)?))))
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,4 +1,4 @@
-//! TCP, UDP and Unix sockets on io_uring: the nouns of sockets, and nothing that enters the kernel.
+//! TCP, UDP and Unix sockets, and pipes, on io_uring: the nouns, and nothing that enters the kernel.
 //! What an operation does with the ring is said in sakia-driver; here are names, addresses, options and who owns what.
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -9,8 +9,10 @@ mod bind;
 mod borrowed;
 mod connect;
 mod lookup;
+mod message;
 mod noun;
 mod option;
+pub mod pipe;
 mod split;
 mod stream;
 mod tcp;
@@ -23,6 +25,9 @@ pub use bind::Bind;
 pub use borrowed::Borrowed;
 pub use connect::{Connect, Connecting};
 pub use lookup::{Addrs, LookupHost, ToSocketAddrs, lookup_host};
+pub use message::{
+    Datagram, Message, Payload, Received, Recv, RecvFrom, RecvMsg, Send, SendTo, SendWithFds,
+};
 pub use noun::IntoStd;
 pub use option::TcpKeepalive;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket};
@@ -32,10 +37,17 @@ pub use stream::{
 pub use tcp::listener::TcpListener;
 pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;
-pub use udp::{Connected, Datagram, Payload, Recv, RecvFrom, Send, SendTo, UdpConnect, UdpSocket};
+pub use udp::{Connected, UdpConnect, UdpSocket};
 pub use unix::addr::UnixAddr;
-pub use unix::listener::{UnixBind, UnixListener};
-pub use unix::stream::{UnixConnect, UnixStream};
+pub use unix::bind::UnixBind;
+pub use unix::connect::{UnixConnect, UnixConnected, UnixDatagramConnect};
+pub use unix::datagram::UnixDatagram;
+pub use unix::listener::UnixListener;
+pub use unix::seqpacket::UnixSeqpacket;
+pub use unix::seqpacket_listener::UnixSeqpacketListener;
+pub use unix::stream::UnixStream;
 
 pub use sakia_driver::ops::Leftovers;
-pub use sakia_driver::{Cancellable, Cancelling, Close, InDoubt, Receipt, SockAddr};
+pub use sakia_driver::{
+    Ancillary, Cancellable, Cancelling, Close, Credentials, InDoubt, Receipt, SockAddr,
+};

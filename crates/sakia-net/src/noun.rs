@@ -15,7 +15,7 @@ use sakia_driver::{Fd, Kind, SockAddr};
 /// A socket type of this crate, from the inside. The module is private, so nobody else implements it.
 pub trait Noun: Sized {
     /// How its addresses are told.
-    type Addr: fmt::Display;
+    type Addr: Address;
 
     /// What the driver calls it.
     const KIND: Kind;
@@ -25,9 +25,24 @@ pub trait Noun: Sized {
 
     /// The handle.
     fn fd(&self) -> &Fd;
+}
 
-    /// Reads an address of its family.
-    fn addr(raw: SockAddr) -> io::Result<Self::Addr>;
+/// The addresses of a family of sockets.
+pub trait Address: fmt::Display + Sized {
+    /// Reads what the kernel has written.
+    fn read(raw: SockAddr) -> io::Result<Self>;
+}
+
+/// An address that must be an IP address.
+impl Address for SocketAddr {
+    fn read(raw: SockAddr) -> io::Result<Self> {
+        raw.as_ip().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the address is not one of IPv4 or IPv6",
+            )
+        })
+    }
 }
 
 /// What a noun rests on: a bare handle, or one with the operations of a stream.
@@ -39,16 +54,6 @@ impl Handle for Fd {
     fn handle(&self) -> &Fd {
         self
     }
-}
-
-/// An address that must be an IP address.
-pub fn ip(raw: SockAddr) -> io::Result<SocketAddr> {
-    raw.as_ip().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the address is not one of IPv4 or IPv6",
-        )
-    })
 }
 
 /// Makes a noun of a handle that has just become one.
@@ -75,12 +80,18 @@ pub fn adopt_or_panic<N: Noun>(fd: OwnedFd) -> N {
     }
 }
 
+/// Makes two Unix sockets that are connected to each other.
+pub fn pair<N: Noun>(socket_type: i32) -> io::Result<(N, N)> {
+    let (a, b) = Fd::socket_pair(N::KIND, socket_type)?;
+    Ok((N::from_fd(a), N::from_fd(b)))
+}
+
 pub fn local_addr<N: Noun>(noun: &N) -> io::Result<N::Addr> {
-    N::addr(noun.fd().local_addr()?)
+    N::Addr::read(noun.fd().local_addr()?)
 }
 
 pub fn peer_addr<N: Noun>(noun: &N) -> io::Result<N::Addr> {
-    N::addr(noun.fd().peer_addr()?)
+    N::Addr::read(noun.fd().peer_addr()?)
 }
 
 /// `TcpStream { local: 127.0.0.1:80, peer: 127.0.0.1:40000, fd: 7 }`, without what is not known.
@@ -97,7 +108,7 @@ pub fn debug<N: Noun>(noun: &N, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::
 
 /// Writes what is the same for every noun word for word: the seam, `Debug`, `AsFd`, `From<OwnedFd>`.
 macro_rules! noun {
-    ($noun:ident, $addr:ty, $read:expr) => {
+    ($noun:ident, $addr:ty) => {
         impl crate::noun::Noun for $noun {
             type Addr = $addr;
             const KIND: sakia_driver::Kind = sakia_driver::Kind::$noun;
@@ -108,10 +119,6 @@ macro_rules! noun {
 
             fn fd(&self) -> &sakia_driver::Fd {
                 crate::noun::Handle::handle(&self.fd)
-            }
-
-            fn addr(raw: sakia_driver::SockAddr) -> std::io::Result<$addr> {
-                $read(raw)
             }
         }
 

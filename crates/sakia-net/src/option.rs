@@ -161,3 +161,11 @@ pub fn take_error(fd: &Fd) -> io::Result<Option<io::Error>> {
     let errno = fd.option(libc::SOL_SOCKET, libc::SO_ERROR)?;
     Ok((errno != 0).then(|| io::Error::from_raw_os_error(errno)))
 }
+
+pub fn set_passcred(fd: &Fd, on: bool) -> io::Result<()> {
+    set_flag(fd, libc::SOL_SOCKET, libc::SO_PASSCRED, on)
+}
+
+pub fn passcred(fd: &Fd) -> io::Result<bool> {
+    flag(fd, libc::SOL_SOCKET, libc::SO_PASSCRED)
+}

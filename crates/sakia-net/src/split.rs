@@ -4,16 +4,20 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use sakia_driver::InDoubt;
 
+use crate::message::{self, RecvMsg, SendWithFds};
 use crate::noun::{self, Handle, Noun};
 use crate::stream::{
     Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Stream, Writable, Write, WriteAll, Writev,
 };
 use crate::tcp::stream::TcpStream;
 use crate::traits::AsStream;
+use crate::unix::addr::UnixAddr;
+use crate::unix::stream::UnixStream;
 
 /// Is implemented for [`TcpStream`] and [`UnixStream`](crate::UnixStream), the streams that can be split; it is sealed.
 ///
@@ -501,3 +505,36 @@ impl<S> fmt::Display for ReuniteError<S> {
 }
 
 impl<S> Error for ReuniteError<S> {}
+
+impl OwnedReadHalf<UnixStream> {
+    /// Reads, and tells what came beside the bytes, as [`UnixStream::recv_msg`].
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let (read, _write) = a.into_split();
+    /// b.write_all("sakia").await.0?;
+    /// let received = read.recv_msg([Vec::with_capacity(8)]).await.0?;
+    /// assert_eq!((received.len, received.ancillary.fds.len()), (5, 0));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn recv_msg<V: IoVecBufMut>(&self, bufs: V) -> RecvMsg<'_, V, UnixAddr> {
+        message::recv_msg(self.stream.handle(), bufs)
+    }
+}
+
+impl OwnedWriteHalf<UnixStream> {
+    /// Writes, and sends descriptors with the first byte, as [`UnixStream::send_with_fds`].
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let (_read, write) = a.into_split();
+    /// write.send_with_fds(["here"], vec![std::fs::File::open("/dev/null")?.into()]).await.0?;
+    /// assert_eq!(b.recv_msg([Vec::with_capacity(8)]).await.0?.ancillary.fds.len(), 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn send_with_fds<V: IoVecBuf>(&self, bufs: V, fds: Vec<OwnedFd>) -> SendWithFds<'_, V> {
+        message::send_with_fds(self.stream.handle(), bufs, fds, None)
+    }
+}

@@ -1,10 +1,10 @@
-//! What TCP and Unix streams do alike: the operations of a stream on one handle.
+//! What TCP and Unix streams and pipes do alike: the operations of a stream on one handle.
 //! The nouns and their halves delegate to it; addresses and options are theirs.
 
 use std::io;
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
-use sakia_driver::{Fd, InDoubt, Laned, ops};
+use sakia_driver::{Fd, InDoubt, Kind, Laned, ops};
 
 use crate::borrowed::Borrowed;
 use crate::noun::Handle;
@@ -38,7 +38,7 @@ pub type Writev<'a, V> = Borrowed<'a, Laned<ops::SendMsg<V>>>;
 /// Waits until a write would not block.
 pub type Writable<'a> = Borrowed<'a, Laned<ops::Writable>>;
 
-/// The handle of a connected stream.
+/// The handle of a connected stream, or of a pipe's end.
 #[derive(Clone)]
 pub struct Stream {
     fd: Fd,
@@ -61,12 +61,25 @@ impl Stream {
         self.fd
     }
 
+    fn is_pipe(&self) -> bool {
+        self.fd.kind() == Kind::Pipe
+    }
+
+    /// Which calls read and write it.
+    fn way(&self) -> ops::Stream {
+        if self.is_pipe() {
+            ops::Stream::Pipe
+        } else {
+            ops::Stream::Socket(0)
+        }
+    }
+
     pub fn read<B: IoBufMut>(&self, buf: B) -> Read<'_, B> {
-        Borrowed::new(ops::recv(&self.fd, buf))
+        Borrowed::new(ops::read(&self.fd, buf, self.way()))
     }
 
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {
-        Borrowed::new(ops::recv_exact(&self.fd, buf, ops::Stream::Socket(0)))
+        Borrowed::new(ops::recv_exact(&self.fd, buf, self.way()))
     }
 
     pub fn read_to_end(&self, buf: Vec<u8>) -> ReadToEnd<'_> {
@@ -82,6 +95,9 @@ impl Stream {
     }
 
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.is_pipe() {
+            return self.fd.try_read(buf);
+        }
         self.fd.try_recv(buf)
     }
 
@@ -90,11 +106,11 @@ impl Stream {
     }
 
     pub fn write<B: IoBuf>(&self, buf: B) -> Write<'_, B> {
-        Borrowed::new(ops::send(&self.fd, buf))
+        Borrowed::new(ops::write(&self.fd, buf, self.way()))
     }
 
     pub fn write_all<B: IoBuf>(&self, buf: B) -> WriteAll<'_, B> {
-        Borrowed::new(ops::send_all(&self.fd, buf))
+        Borrowed::new(ops::write_all(&self.fd, buf, self.way()))
     }
 
     pub fn writev<V: IoVecBuf>(&self, bufs: V) -> Writev<'_, V> {
@@ -102,6 +118,9 @@ impl Stream {
     }
 
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        if self.is_pipe() {
+            return self.fd.try_write(buf);
+        }
         self.fd.try_send(buf)
     }
 

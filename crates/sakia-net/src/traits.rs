@@ -1,4 +1,4 @@
-//! The traits of sakia-io for the streams, their halves, and references to them.
+//! The traits of sakia-io for the streams, their halves, the ends of pipes, and references to them.
 //! Each method hands on to the inherent one of its name, so that a composite that is dropped half way loses nothing.
 
 use std::io;
@@ -6,6 +6,7 @@ use std::io;
 use sakia_buf::{BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use sakia_io::{AsyncRead, AsyncWrite};
 
+use crate::pipe::{Receiver, Sender};
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, StreamSocket};
 use crate::stream::Stream;
 use crate::tcp::stream::TcpStream;
@@ -87,6 +88,8 @@ reads! {
     &UnixStream;
     OwnedReadHalf<S>, S;
     &OwnedReadHalf<S>, S;
+    Receiver;
+    &Receiver;
 }
 
 writes! {
@@ -96,4 +99,6 @@ writes! {
     &UnixStream;
     OwnedWriteHalf<S>, S;
     &OwnedWriteHalf<S>, S;
+    Sender;
+    &Sender;
 }

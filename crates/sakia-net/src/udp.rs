@@ -1,107 +1,25 @@
-//! `UdpSocket`: datagrams. All that is received goes by recvmsg(2), whose leftovers are whole messages.
+//! `UdpSocket`: datagrams over IP.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_buf::{BufResult, IoBuf, IoBufMut};
-use sakia_driver::{Cancellable, Close, Fd, Laned, Receipt, close, ops};
+use sakia_buf::{IoBuf, IoBufMut, IoVecBufMut};
+use sakia_driver::{Cancellable, Close, Fd, Receipt, close, ops};
 
 use crate::bind::{Bind, BindTo};
 use crate::borrowed::Borrowed;
 use crate::connect::Connecting;
 use crate::lookup::ToSocketAddrs;
-use crate::noun::{self, IntoStd, ip, noun};
+use crate::message::{self, Recv, RecvFrom, RecvMsg, Send, SendTo};
+use crate::noun::{self, IntoStd, noun};
 use crate::option;
-
-/// Waits for a datagram, and tells its sender.
-pub type RecvFrom<'a, B> = Borrowed<'a, Datagram<B>>;
-
-/// Waits for a datagram of the connected peer.
-pub type Recv<'a, B> = Borrowed<'a, Payload<B>>;
-
-/// Sends a datagram to an address.
-pub type SendTo<'a, B> = Borrowed<'a, Laned<ops::SendMsgTo<B>>>;
-
-/// Sends a datagram to the connected peer.
-pub type Send<'a, B> = Borrowed<'a, Laned<ops::SendMsgTo<B>>>;
+use crate::stream::{Readable, Writable};
 
 /// Connects a UDP socket to a peer.
 pub type UdpConnect<'a> = Borrowed<'a, Connected>;
-
-/// Waits for a datagram; [`RecvFrom`] ties it to its socket.
-#[must_use = "futures do nothing unless polled"]
-pub struct Datagram<B: IoBufMut> {
-    recv: Laned<ops::RecvMsg<[B; 1]>>,
-}
-
-impl<B: IoBufMut> Future for Datagram<B> {
-    type Output = BufResult<(usize, SocketAddr), B>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, [buf]) = ready!(Pin::new(&mut self.recv).poll(cx));
-        let received = result.and_then(|received| Ok((received.len, ip(received.from)?)));
-        Poll::Ready((received, buf))
-    }
-}
-
-impl<B: IoBufMut> Cancellable for Datagram<B> {
-    type Value = (usize, SocketAddr);
-    type Buf = B;
-
-    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, B>> {
-        let receipt = ready!(self.recv.poll_cancel(cx)).map_buf(|[buf]| buf);
-        Poll::Ready(receipt.and_then(|received| Ok((received.len, ip(received.from)?))))
-    }
-
-    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_cancel(cx).map(Receipt::or_timed_out)
-    }
-}
-
-impl<B: IoBufMut> fmt::Debug for Datagram<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datagram").finish_non_exhaustive()
-    }
-}
-
-/// Waits for a datagram whose sender is known; [`Recv`] ties it to its socket.
-#[must_use = "futures do nothing unless polled"]
-pub struct Payload<B: IoBufMut> {
-    recv: Laned<ops::RecvMsg<[B; 1]>>,
-}
-
-impl<B: IoBufMut> Future for Payload<B> {
-    type Output = BufResult<usize, B>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (result, [buf]) = ready!(Pin::new(&mut self.recv).poll(cx));
-        Poll::Ready((result.map(|received| received.len), buf))
-    }
-}
-
-impl<B: IoBufMut> Cancellable for Payload<B> {
-    type Value = usize;
-    type Buf = B;
-
-    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, B>> {
-        let receipt = ready!(self.recv.poll_cancel(cx)).map_buf(|[buf]| buf);
-        Poll::Ready(receipt.and_then(|received| Ok(received.len)))
-    }
-
-    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_cancel(cx).map(Receipt::or_timed_out)
-    }
-}
-
-impl<B: IoBufMut> fmt::Debug for Payload<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payload").finish_non_exhaustive()
-    }
-}
 
 /// Connects a socket that there is; [`UdpConnect`] ties it to its socket.
 #[must_use = "futures do nothing unless polled"]
@@ -150,7 +68,7 @@ pub struct UdpSocket {
     fd: Fd,
 }
 
-noun!(UdpSocket, SocketAddr, ip);
+noun!(UdpSocket, SocketAddr);
 
 impl BindTo for UdpSocket {
     const TYPE: i32 = libc::SOCK_DGRAM;
@@ -273,7 +191,7 @@ impl UdpSocket {
     /// As sendmsg(2).
     #[doc(alias = "IORING_OP_SENDMSG")]
     pub fn send_to<B: IoBuf>(&self, buf: B, to: SocketAddr) -> SendTo<'_, B> {
-        Borrowed::new(ops::send_msg(&self.fd, buf, Some(to.into())))
+        message::send(&self.fd, buf, Ok(Some(to.into())))
     }
 
     /// Sends one datagram to the peer that the socket is connected to (`IORING_OP_SENDMSG`, Linux 5.3; sendmsg(2)).
@@ -295,7 +213,7 @@ impl UdpSocket {
     ///
     /// As sendmsg(2): `EDESTADDRREQ` if it is not connected, `ECONNREFUSED` if nobody listened to an earlier one.
     pub fn send<B: IoBuf>(&self, buf: B) -> Send<'_, B> {
-        Borrowed::new(ops::send_msg(&self.fd, buf, None))
+        message::send(&self.fd, buf, Ok(None))
     }
 
     /// Waits for one datagram, and tells who sent it (`IORING_OP_RECVMSG`, Linux 5.3; recvmsg(2)). What does not fit the buffer is cut off.
@@ -320,9 +238,7 @@ impl UdpSocket {
     /// As recvmsg(2).
     #[doc(alias = "IORING_OP_RECVMSG")]
     pub fn recv_from<B: IoBufMut>(&self, buf: B) -> RecvFrom<'_, B> {
-        Borrowed::new(Datagram {
-            recv: ops::recv_msg(&self.fd, [buf]),
-        })
+        message::recv_from(&self.fd, buf)
     }
 
     /// Waits for one datagram, as [`recv_from`](Self::recv_from), and leaves it there (`MSG_PEEK`).
@@ -341,9 +257,7 @@ impl UdpSocket {
     ///
     /// As recvmsg(2).
     pub fn peek_from<B: IoBufMut>(&self, buf: B) -> RecvFrom<'_, B> {
-        Borrowed::new(Datagram {
-            recv: ops::peek_msg(&self.fd, [buf]),
-        })
+        message::peek_from(&self.fd, buf)
     }
 
     /// Waits for one datagram (`IORING_OP_RECVMSG`, Linux 5.3; recvmsg(2)), as [`recv_from`](Self::recv_from), without its sender.
@@ -365,9 +279,7 @@ impl UdpSocket {
     ///
     /// As recvmsg(2).
     pub fn recv<B: IoBufMut>(&self, buf: B) -> Recv<'_, B> {
-        Borrowed::new(Payload {
-            recv: ops::recv_msg(&self.fd, [buf]),
-        })
+        message::recv(&self.fd, buf)
     }
 
     /// Waits for one datagram, as [`recv`](Self::recv), and leaves it there (`MSG_PEEK`).
@@ -386,9 +298,138 @@ impl UdpSocket {
     ///
     /// As recvmsg(2).
     pub fn peek<B: IoBufMut>(&self, buf: B) -> Recv<'_, B> {
-        Borrowed::new(Payload {
-            recv: ops::peek_msg(&self.fd, [buf]),
-        })
+        message::peek(&self.fd, buf)
+    }
+
+    /// Waits for one datagram (`IORING_OP_RECVMSG`, Linux 5.3; recvmsg(2)) in one or several buffers, and tells who sent it and whether it
+    /// was cut.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// peer.send_to(b"hello", socket.local_addr()?)?;
+    /// let (received, [head, rest]) = socket.recv_msg([Box::new([0; 2]), Box::new([0; 2])]).await;
+    /// assert_eq!((*head, *rest), (*b"he", *b"ll"));
+    /// assert!(received?.truncated);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`recv_from`](Self::recv_from); that it was cut is kept, too.
+    ///
+    /// # Errors
+    ///
+    /// As recvmsg(2).
+    pub fn recv_msg<V: IoVecBufMut>(&self, bufs: V) -> RecvMsg<'_, V> {
+        message::recv_msg(&self.fd, bufs)
+    }
+
+    /// Receives a datagram that is there, without waiting and without the ring; what the socket has kept comes first.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// peer.send_to(b"hello", socket.local_addr()?)?;
+    /// socket.readable().await?;
+    /// assert_eq!(socket.try_recv(&mut [0; 8])?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is there, or if a receive is under way; else as recvfrom(2).
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        message::try_recv(&self.fd, buf)
+    }
+
+    /// Receives a datagram that is there, as [`try_recv`](Self::try_recv), and tells who sent it.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// let nothing = socket.try_recv_from(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_recv`](Self::try_recv).
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        message::try_recv_from(&self.fd, buf)
+    }
+
+    /// Waits until a receive would not block (`IORING_OP_POLL_ADD`, Linux 5.1; poll(2)). What the socket has kept counts.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// peer.send_to(b"hello", socket.local_addr()?)?;
+    /// socket.readable().await?;
+    /// assert_eq!(socket.try_recv_from(&mut [0; 8])?, (5, peer.local_addr()?));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As poll(2).
+    pub fn readable(&self) -> Readable<'_> {
+        Borrowed::new(ops::readable(&self.fd))
+    }
+
+    /// Sends a datagram to the connected peer, if the socket takes it at once, without the ring.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.connect(peer.local_addr()?).await?;
+    /// assert_eq!(socket.try_send(b"hello")?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it does not take it, or if a send is under way; else as send(2).
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.fd.try_send(buf)
+    }
+
+    /// Sends a datagram to an address, if the socket takes it at once, without the ring.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let peer = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_eq!(socket.try_send_to(b"hello", peer.local_addr()?)?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_to(&self, buf: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.fd.try_send_to(buf, &to.into())
+    }
+
+    /// Waits until a send would not block, and no earlier one is under way (`IORING_OP_POLL_ADD`, Linux 5.1; poll(2)).
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let socket = sakia::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.writable().await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As poll(2).
+    pub fn writable(&self) -> Writable<'_> {
+        Borrowed::new(ops::writable(&self.fd))
     }
 }
 

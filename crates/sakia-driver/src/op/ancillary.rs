@@ -44,6 +44,20 @@ pub struct Credentials {
     pub gid: u32,
 }
 
+impl Credentials {
+    /// The length of a `struct ucred { pid_t pid; uid_t uid; gid_t gid; }`.
+    pub(crate) const LEN: usize = 12;
+
+    pub(crate) fn read(ucred: [u8; Self::LEN]) -> Self {
+        let word = |at: usize| [ucred[at], ucred[at + 1], ucred[at + 2], ucred[at + 3]];
+        Self {
+            pid: i32::from_ne_bytes(word(0)),
+            uid: u32::from_ne_bytes(word(4)),
+            gid: u32::from_ne_bytes(word(8)),
+        }
+    }
+}
+
 /// A descriptor that a message brought and that nobody has taken yet; it is `None` once it was taken.
 #[derive(Debug)]
 pub(crate) struct Passed(Option<KernelFd>);
@@ -95,12 +109,7 @@ impl Arrived {
                 self.fds.extend(numbers.map(Passed::adopt));
             }
             SCM_PIDFD => self.pidfd = int(0).filter(|raw| *raw >= 0).map(Passed::adopt),
-            libc::SCM_CREDENTIALS => {
-                if let (Some(pid), Some(uid), Some(gid)) = (int(0), int(4), int(8)) {
-                    let (uid, gid) = (uid.cast_unsigned(), gid.cast_unsigned());
-                    self.credentials = Some(Credentials { pid, uid, gid });
-                }
-            }
+            libc::SCM_CREDENTIALS => self.credentials = data.try_into().ok().map(Credentials::read),
             _ => {}
         }
     }

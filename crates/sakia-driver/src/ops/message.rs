@@ -95,6 +95,8 @@ pub struct SendMsgTo<B> {
     buf: B,
     header: Box<Header>,
     named: bool,
+    /// The address cannot be one.
+    bad: Option<io::Error>,
 }
 
 // SAFETY: the addresses lead into the boxed header and the buffer's initialised memory (`IoBuf`); the descriptor is held.
@@ -128,16 +130,34 @@ impl<B: IoBuf> LaneOp for SendMsgTo<B> {
         self.fd = Some(fd.clone());
     }
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
-        Err(self)
+    fn is_empty(&self) -> bool {
+        self.bad.is_some()
+    }
+
+    fn serve(mut self, _: &Lane) -> Result<Step<Self>, Self> {
+        match self.bad.take() {
+            Some(error) => Ok(Step::Done((Err(error), self.buf))),
+            None => Err(self),
+        }
     }
 }
 
 /// Sends one datagram, to `to` or to the connected peer (`IORING_OP_SENDMSG`, Linux 5.3; sendmsg(2)).
-pub fn send_msg<B: IoBuf>(fd: &Fd, buf: B, to: Option<SockAddr>) -> Laned<SendMsgTo<B>> {
+///
+/// An address that was refused before is told by the future, with the buffer.
+pub fn send_msg<B: IoBuf>(
+    fd: &Fd,
+    buf: B,
+    to: io::Result<Option<SockAddr>>,
+) -> Laned<SendMsgTo<B>> {
+    let (to, bad) = match to {
+        Ok(to) => (to, None),
+        Err(error) => (None, Some(error)),
+    };
     let op = SendMsgTo {
         fd: None,
         buf,
+        bad,
         named: to.is_some(),
         header: Header::new(to.unwrap_or_else(SockAddr::empty)),
     };
@@ -152,6 +172,8 @@ pub struct SendMsg<V> {
     header: Box<Header>,
     len: usize,
     teller: Option<Teller>,
+    /// A pipe knows no messages: writev(2).
+    pipe: bool,
 }
 
 // SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`); the descriptor is held.
@@ -163,9 +185,14 @@ unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         self.list = iovecs_to_write(&self.bufs);
-        self.header.lend_list(&mut self.list);
-        let msg = self.header.address();
-        *sqe = Sqe::rw(opcode::SENDMSG, fd.raw(), msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32);
+        *sqe = if self.pipe {
+            let (list, len) = (self.list.as_ptr() as u64, self.list.len() as u32);
+            Sqe::rw(opcode::WRITEV, fd.raw(), list, len, u64::MAX)
+        } else {
+            self.header.lend_list(&mut self.list);
+            let msg = self.header.address();
+            Sqe::rw(opcode::SENDMSG, fd.raw(), msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32)
+        };
         Holds::one(fd)
     }
 
@@ -207,11 +234,13 @@ impl<V: IoVecBuf> LaneOp for SendMsg<V> {
     }
 }
 
-/// Sends several buffers in order on a stream, or a beginning of them (`IORING_OP_SENDMSG`: unlike writev(2) it never raises SIGPIPE).
+/// Sends several buffers in order on a stream, or a beginning of them (`IORING_OP_SENDMSG`: unlike writev(2) it never raises SIGPIPE;
+/// `IORING_OP_WRITEV` on a pipe).
 pub fn send_vectored<V: IoVecBuf>(fd: &Fd, bufs: V) -> Laned<SendMsg<V>> {
     let op = SendMsg {
         fd: None,
         len: bufs.total_init(),
+        pipe: fd.kind() == Kind::Pipe,
         bufs,
         list: Box::default(),
         header: Header::new(SockAddr::empty()),
@@ -230,13 +259,20 @@ pub struct SendFds<V> {
     /// The kernel takes its own references when it sends, which may be later: till then the numbers must stay what they are.
     fds: Vec<OwnedFd>,
     control: Control,
-    /// On a stream descriptors need a byte to travel with: without one the kernel would drop them and say nothing.
-    stranded: bool,
+    len: usize,
+    /// Bytes that follow bytes, of which a part may be sent.
+    stream: bool,
+    teller: Option<Teller>,
 }
 
 impl<V: IoVecBuf> SendFds<V> {
     fn done(self, result: io::Result<usize>) -> Step<Self> {
         Step::Done((result, (self.bufs, self.fds)))
+    }
+
+    /// On a stream descriptors need a byte to travel with: without one the kernel would drop them and say nothing.
+    fn is_stranded(&self) -> bool {
+        self.stream && self.len == 0
     }
 }
 
@@ -264,6 +300,22 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
         let result = done.result().map(|n| n as usize);
         self.done(result)
     }
+
+    fn abandon(&mut self) -> Option<Leftover> {
+        if !self.stream {
+            return None;
+        }
+        let (teller, doubt) = Teller::new(self.len, 0);
+        self.teller = Some(teller);
+        Some(Leftover::InDoubt(doubt))
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        if let Some(teller) = &self.teller {
+            teller.ended(done);
+        }
+        None
+    }
 }
 
 impl<V: IoVecBuf> LaneOp for SendFds<V> {
@@ -275,11 +327,11 @@ impl<V: IoVecBuf> LaneOp for SendFds<V> {
     }
 
     fn is_empty(&self) -> bool {
-        self.stranded
+        self.is_stranded()
     }
 
     fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
-        if !self.stranded {
+        if !self.is_stranded() {
             return Err(self);
         }
         let result = if self.fds.is_empty() {
@@ -306,7 +358,9 @@ pub fn send_with_fds<V: IoVecBuf>(
 ) -> Laned<SendFds<V>> {
     let op = SendFds {
         fd: None,
-        stranded: fd.kind() == Kind::UnixStream && bufs.total_init() == 0,
+        len: bufs.total_init(),
+        stream: fd.kind() == Kind::UnixStream,
+        teller: None,
         bufs,
         list: Box::default(),
         named: to.is_some(),

@@ -9,6 +9,7 @@ use crate::fd::{Fd, Kind};
 use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::{self, Call};
+use crate::op::ancillary::Credentials;
 use crate::op::future::Submit;
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
@@ -139,6 +140,21 @@ impl Fd {
         let mut value = [0; 4];
         self.call(Call::GetOption(self.inner().raw(), level, name, &mut value))?;
         Ok(i32::from_ne_bytes(value))
+    }
+
+    /// Who is at the other end of a Unix socket (SO_PEERCRED).
+    ///
+    /// # Errors
+    /// As getsockopt(2).
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        let mut value = [0; Credentials::LEN];
+        self.call(Call::GetOption(
+            self.inner().raw(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            &mut value,
+        ))?;
+        Ok(Credentials::read(value))
     }
 
     /// Sets SO_LINGER, in seconds. Such a socket is closed by a worker thread of the kernel's: the close may take that long.

@@ -31,7 +31,7 @@ pub struct TcpListener {
     fd: Fd,
 }
 
-noun!(TcpListener, SocketAddr, noun::ip);
+noun!(TcpListener, SocketAddr);
 
 impl BindTo for TcpListener {
     const TYPE: i32 = libc::SOCK_STREAM;

@@ -7,7 +7,7 @@ use sakia_driver::Fd;
 
 use crate::connect::{Connect, Connecting};
 use crate::lookup::at;
-use crate::noun::{become_a, ip};
+use crate::noun::{Address, become_a};
 use crate::option;
 use crate::tcp::listener::TcpListener;
 use crate::tcp::stream::TcpStream;
@@ -182,7 +182,7 @@ impl TcpSocket {
     ///
     /// As getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        ip(self.fd.local_addr()?)
+        SocketAddr::read(self.fd.local_addr()?)
     }
 
     /// Listens with a backlog of this length (listen(2)), on the spot.

@@ -41,7 +41,7 @@ pub struct TcpStream {
     fd: Stream,
 }
 
-noun!(TcpStream, SocketAddr, noun::ip);
+noun!(TcpStream, SocketAddr);
 
 impl StreamSocket for TcpStream {}
 

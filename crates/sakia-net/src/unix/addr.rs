@@ -1,10 +1,12 @@
-//! The address of a Unix socket, as far as callers ask: its path, if it has one.
+//! The address of a Unix socket: a path, a name in the abstract namespace, or nothing.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 use sakia_driver::SockAddr;
+
+use crate::noun::Address;
 
 /// Tells what a Unix socket is bound to.
 ///
@@ -19,15 +21,48 @@ pub struct UnixAddr {
     raw: SockAddr,
 }
 
-impl UnixAddr {
-    pub(crate) fn new(raw: SockAddr) -> io::Result<Self> {
-        if raw.family() == libc::AF_UNIX {
+impl Address for UnixAddr {
+    fn read(raw: SockAddr) -> io::Result<Self> {
+        // A peer without a name has no address at all in a recvmsg(2).
+        if matches!(raw.family(), libc::AF_UNIX | libc::AF_UNSPEC) {
             return Ok(Self { raw });
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "the address is not one of a Unix socket",
         ))
+    }
+}
+
+impl UnixAddr {
+    /// Makes the address of a path.
+    ///
+    /// ```
+    /// let addr = sakia::net::UnixAddr::from_pathname("/run/app.sock")?;
+    /// assert_eq!(addr.to_string(), "/run/app.sock");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the path has a NUL byte or more than 107 bytes.
+    pub fn from_pathname(path: impl AsRef<Path>) -> io::Result<Self> {
+        SockAddr::unix(path.as_ref()).map(|raw| Self { raw })
+    }
+
+    /// Makes a name in the abstract namespace, which has no file and ends with its socket. It may be any bytes.
+    ///
+    /// ```
+    /// let addr = sakia::net::UnixAddr::from_abstract_name("app")?;
+    /// assert_eq!(addr.to_string(), "@app");
+    /// # std::io::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the name has more than 107 bytes.
+    pub fn from_abstract_name(name: impl AsRef<[u8]>) -> io::Result<Self> {
+        SockAddr::unix_abstract(name.as_ref()).map(|raw| Self { raw })
     }
 
     /// Tells the path that the socket is bound to.
@@ -44,7 +79,22 @@ impl UnixAddr {
         self.raw.as_path()
     }
 
-    /// Tells whether the socket has no path, as the connecting end seldom has. Abstract names count as none.
+    /// Tells the name in the abstract namespace that the socket is bound to.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use sakia::net::{UnixAddr, UnixDatagram};
+    ///
+    /// let name = format!("sakia-doc-{}", std::process::id());
+    /// let socket = UnixDatagram::bind_addr(&UnixAddr::from_abstract_name(&name)?).await?;
+    /// assert_eq!(socket.local_addr()?.as_abstract_name(), Some(name.as_bytes()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn as_abstract_name(&self) -> Option<&[u8]> {
+        self.raw.as_abstract_name()
+    }
+
+    /// Tells whether the socket has neither a path nor an abstract name, as the connecting end seldom has.
     ///
     /// ```
     /// # sakia::Runtime::new().unwrap().block_on(async {
@@ -53,15 +103,20 @@ impl UnixAddr {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     pub fn is_unnamed(&self) -> bool {
-        self.as_pathname().is_none()
+        self.as_pathname().is_none() && self.as_abstract_name().is_none()
+    }
+
+    pub(crate) fn raw(&self) -> SockAddr {
+        self.raw
     }
 }
 
 impl fmt::Display for UnixAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.as_pathname() {
-            Some(path) => fmt::Display::fmt(&path.display(), f),
-            None => f.write_str("(unnamed)"),
+        match (self.as_pathname(), self.as_abstract_name()) {
+            (Some(path), _) => fmt::Display::fmt(&path.display(), f),
+            (None, Some(name)) => write!(f, "@{}", name.escape_ascii()),
+            (None, None) => f.write_str("(unnamed)"),
         }
     }
 }

@@ -1,19 +1,16 @@
 //! `UnixListener`: where connections of Unix sockets arrive.
 
-use std::fmt;
-use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::path::Path;
 
-use sakia_driver::{Close, Fd, SockAddr, close};
+use sakia_driver::{Close, Fd, close};
 
 use crate::accept::{Accept, Incoming, accept};
 use crate::bind::BACKLOG;
-use crate::noun::{self, IntoStd, become_a, noun};
+use crate::noun::{self, IntoStd, noun};
 use crate::option;
 use crate::unix::addr::UnixAddr;
+use crate::unix::bind::{BindTo, UnixBind};
 use crate::unix::stream::UnixStream;
 
 /// Listens for connections on a path.
@@ -37,40 +34,11 @@ pub struct UnixListener {
     fd: Fd,
 }
 
-noun!(UnixListener, UnixAddr, UnixAddr::new);
+noun!(UnixListener, UnixAddr);
 
-/// Binds to a path: the future of [`UnixListener::bind`]. It is ready at its first poll.
-///
-/// # Cancellation
-///
-/// Nothing is bound before it is polled.
-#[must_use = "futures do nothing unless polled"]
-pub struct UnixBind {
-    path: PathBuf,
-}
-
-impl Future for UnixBind {
-    type Output = io::Result<UnixListener>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(bind(&self.path))
-    }
-}
-
-impl fmt::Debug for UnixBind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixBind")
-            .field("path", &self.path)
-            .finish()
-    }
-}
-
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    let addr = SockAddr::unix(path)?;
-    let fd = Fd::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)?;
-    fd.bind(&addr)?;
-    fd.listen(BACKLOG)?;
-    Ok(become_a(fd))
+impl BindTo for UnixListener {
+    const TYPE: i32 = libc::SOCK_STREAM;
+    const BACKLOG: Option<i32> = Some(BACKLOG);
 }
 
 impl UnixListener {
@@ -89,9 +57,28 @@ impl UnixListener {
     ///
     /// `AddrInUse` if there is anything at the path; `InvalidInput` if it has a NUL byte or more than 107 bytes; else as bind(2).
     pub fn bind(path: impl AsRef<Path>) -> UnixBind {
-        UnixBind {
-            path: path.as_ref().to_owned(),
-        }
+        UnixBind::new(UnixAddr::from_pathname(path))
+    }
+
+    /// Makes a socket at an address, which may be a name in the abstract namespace, and listens.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use sakia::net::{UnixAddr, UnixListener, UnixStream};
+    ///
+    /// let addr = UnixAddr::from_abstract_name(format!("sakia-listener-{}", std::process::id()))?;
+    /// let listener = UnixListener::bind_addr(&addr).await?;
+    /// let client = UnixStream::connect_addr(&addr).await?;
+    /// let (server, _) = listener.accept().await?;
+    /// # drop((client, server));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if there is such a socket; else as bind(2).
+    pub fn bind_addr(addr: &UnixAddr) -> UnixBind {
+        UnixBind::new(Ok(*addr))
     }
 
     /// Takes a listener of std into the current runtime. It may be blocking or not.

@@ -1,19 +1,15 @@
 //! `UnixStream`: a connection between two Unix sockets.
 
-use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::Shutdown;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
-use sakia_driver::{
-    Cancellable, Cancelling, Close, Fd, InDoubt, Receipt, SockAddr, Submit, close, ops,
-};
+use sakia_driver::{Close, InDoubt, close};
 
-use crate::noun::{self, Handle, IntoStd, become_a, noun};
+use crate::message::{self, RecvMsg, SendWithFds};
+use crate::noun::{self, Handle, IntoStd, noun};
 use crate::option;
 use crate::split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket, reunite, split};
 use crate::stream::{
@@ -21,6 +17,7 @@ use crate::stream::{
 };
 use crate::traits::AsStream;
 use crate::unix::addr::UnixAddr;
+use crate::unix::connect::{ConnectTo, UnixConnect};
 
 /// Carries bytes between two processes of one machine, or two ends of one process.
 ///
@@ -39,7 +36,7 @@ pub struct UnixStream {
     fd: Stream,
 }
 
-noun!(UnixStream, UnixAddr, UnixAddr::new);
+noun!(UnixStream, UnixAddr);
 
 impl StreamSocket for UnixStream {}
 
@@ -49,76 +46,8 @@ impl AsStream for UnixStream {
     }
 }
 
-/// Connects to a path: the future of [`UnixStream::connect`].
-///
-/// # Cancellation
-///
-/// As [`UnixStream::connect`].
-#[must_use = "futures do nothing unless polled"]
-pub struct UnixConnect {
-    /// The op comes first, so that a drop cancels it before the socket is closed.
-    attempt: Option<(Submit<ops::Connect>, Fd)>,
-    path: PathBuf,
-}
-
-fn begin(path: &Path) -> io::Result<(Submit<ops::Connect>, Fd)> {
-    let addr = SockAddr::unix(path)?;
-    let fd = Fd::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)?;
-    Ok((ops::connect(&fd, addr), fd))
-}
-
-impl Future for UnixConnect {
-    type Output = io::Result<UnixStream>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut op, fd) = match self.attempt.take() {
-            Some(attempt) => attempt,
-            None => begin(&self.path)?,
-        };
-        let Poll::Ready(result) = Pin::new(&mut op).poll(cx) else {
-            self.attempt = Some((op, fd));
-            return Poll::Pending;
-        };
-        Poll::Ready(result.map(|()| become_a(fd)))
-    }
-}
-
-impl UnixConnect {
-    /// Asks the kernel to end the attempt, and waits for its last word, as [`Connect::cancel`](crate::Connect::cancel).
-    pub fn cancel(self) -> Cancelling<Self> {
-        Cancelling::new(self)
-    }
-}
-
-impl Cancellable for UnixConnect {
-    type Value = UnixStream;
-    type Buf = ();
-
-    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<UnixStream>> {
-        let Some((op, _)) = &mut self.attempt else {
-            return Poll::Ready(Receipt::Cancelled(()));
-        };
-        let receipt = ready!(op.poll_cancel(cx));
-        let attempt = self.attempt.take();
-        Poll::Ready(match (receipt, attempt) {
-            (Receipt::Completed(result, ()), Some((_, fd))) => {
-                Receipt::Completed(result.map(|()| become_a(fd)), ())
-            }
-            _ => Receipt::Cancelled(()),
-        })
-    }
-
-    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_cancel(cx).map(Receipt::or_timed_out)
-    }
-}
-
-impl fmt::Debug for UnixConnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixConnect")
-            .field("path", &self.path)
-            .finish()
-    }
+impl ConnectTo for UnixStream {
+    const TYPE: i32 = libc::SOCK_STREAM;
 }
 
 /// Making one, sharing it, and giving it away.
@@ -145,10 +74,26 @@ impl UnixStream {
     /// As connect(2); `InvalidInput` if the path has a NUL byte or more than 107 bytes.
     #[doc(alias = "IORING_OP_CONNECT")]
     pub fn connect(path: impl AsRef<Path>) -> UnixConnect {
-        UnixConnect {
-            attempt: None,
-            path: path.as_ref().to_owned(),
-        }
+        UnixConnect::new(UnixAddr::from_pathname(path))
+    }
+
+    /// Connects to the socket at an address, which may be a name in the abstract namespace, as [`connect`](Self::connect).
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// use sakia::net::{UnixAddr, UnixStream};
+    ///
+    /// let nowhere = UnixAddr::from_abstract_name("sakia: nobody listens here")?;
+    /// let error = UnixStream::connect_addr(&nowhere).await.unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As connect(2).
+    pub fn connect_addr(addr: &UnixAddr) -> UnixConnect {
+        UnixConnect::new(Ok(*addr))
     }
 
     /// Makes two streams that are connected to each other (socketpair(2)), on the spot.
@@ -165,8 +110,7 @@ impl UnixStream {
     ///
     /// As socketpair(2); and outside a runtime.
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (a, b) = std::os::unix::net::UnixStream::pair()?;
-        Ok((Self::from_std(a)?, Self::from_std(b)?))
+        noun::pair(libc::SOCK_STREAM)
     }
 
     /// Takes a stream of std into the current runtime. It may be blocking or not.
@@ -377,6 +321,36 @@ impl UnixStream {
         self.fd.readv(bufs)
     }
 
+    /// Reads into several buffers in order, and tells what came beside the bytes: descriptors, credentials (`IORING_OP_RECVMSG`, Linux
+    /// 5.3; recvmsg(2)). Bytes that came with descriptors end a read.
+    ///
+    /// Use it for every read of a stream on which descriptors are sent: the plain reads close those that come with their bytes, as
+    /// read(2) does.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let file = std::fs::File::open("/dev/null")?;
+    /// a.send_with_fds(["here"], vec![file.into()]).await.0?;
+    /// let (received, [buf]) = b.recv_msg([Vec::with_capacity(8)]).await;
+    /// assert_eq!((&buf[..], received?.ancillary.fds.len()), (&b"here"[..], 1));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Neither a byte nor a descriptor is lost: both are kept with the stream and given to the next call. If that one is a plain read, the
+    /// descriptors are closed.
+    ///
+    /// # Errors
+    ///
+    /// As recvmsg(2). `ancillary.truncated` tells that the process had too few descriptors left; those that did not fit are closed.
+    #[doc(alias = "IORING_OP_RECVMSG")]
+    #[doc(alias = "SCM_RIGHTS")]
+    pub fn recv_msg<V: IoVecBufMut>(&self, bufs: V) -> RecvMsg<'_, V, UnixAddr> {
+        message::recv_msg(self.fd.handle(), bufs)
+    }
+
     /// Looks at what the next read will give, and leaves it there (`IORING_OP_RECV` with `MSG_PEEK`).
     ///
     /// ```
@@ -497,6 +471,34 @@ impl UnixStream {
     #[doc(alias = "IORING_OP_SENDMSG")]
     pub fn writev<V: IoVecBuf>(&self, bufs: V) -> Writev<'_, V> {
         self.fd.writev(bufs)
+    }
+
+    /// Writes several buffers in order, or a beginning of them, and sends descriptors with the first byte (`IORING_OP_SENDMSG`, Linux 5.3;
+    /// sendmsg(2), `SCM_RIGHTS`).
+    ///
+    /// The receiver gets descriptors of its own. These come back with the buffers, to be kept or dropped.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let file = std::fs::File::open("/dev/null")?;
+    /// let (sent, (_bufs, fds)) = a.send_with_fds(["here"], vec![file.into()]).await;
+    /// assert_eq!((sent?, fds.len()), (4, 1));
+    /// # drop(b);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`write`](Self::write). The descriptors stay open until the kernel has sent them.
+    ///
+    /// # Errors
+    ///
+    /// As sendmsg(2): `InvalidInput` for more than 253 descriptors, or without a byte to send them with.
+    #[doc(alias = "IORING_OP_SENDMSG")]
+    #[doc(alias = "SCM_RIGHTS")]
+    pub fn send_with_fds<V: IoVecBuf>(&self, bufs: V, fds: Vec<OwnedFd>) -> SendWithFds<'_, V> {
+        message::send_with_fds(self.fd.handle(), bufs, fds, None)
     }
 
     /// Writes what the socket takes, without waiting and without the ring.
