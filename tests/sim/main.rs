@@ -1,6 +1,10 @@
 //! Programs on the simulated kernel: the model against the man pages, and the driver's laws over many seeds.
 //!
-//! How many seeds is said by `SAKIA_SIM_SEEDS` (default 300 a test) and `SAKIA_SIM_FROM` (default 0): `cargo xtask sim` sets them. A failure names its seed.
+//! How many seeds is said by `SAKIA_SIM_SEEDS` (default 50 a test) and `SAKIA_SIM_FROM` (default 0): `cargo xtask sim` sets them. A failure names its seed.
 
+mod dice;
+mod laws;
 mod model;
+mod others;
 mod seeds;
+mod streams;

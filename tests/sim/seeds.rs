@@ -12,5 +12,5 @@ fn number(name: &str, default: u64) -> u64 {
 /// The seeds of this run.
 pub fn seeds() -> Range<u64> {
     let from = number("SAKIA_SIM_FROM", 0);
-    from..from + number("SAKIA_SIM_SEEDS", 300)
+    from..from + number("SAKIA_SIM_SEEDS", 50)
 }

@@ -14,6 +14,7 @@ mod mutants;
 mod nightly;
 mod package;
 mod sanitize;
+mod sim;
 mod skips;
 mod stress;
 mod tidy;
@@ -80,6 +81,11 @@ const COMMANDS: &[Command] = &[
         name: "docsrs",
         about: "the documentation as docs.rs builds it; nightly",
         run: Run::Plain(docsrs::run),
+    },
+    Command {
+        name: "sim",
+        about: "random programs on the simulated kernel: --seeds N (default 2000 a test), --from SEED",
+        run: Run::With(sim::run),
     },
     Command {
         name: "stress",

@@ -13,7 +13,7 @@ use crate::driver::{Driver, Park, Phase, push_cancel};
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::graveyard;
 use crate::kernel::abi::opcode;
-use crate::kernel::{Kernel, Wait};
+use crate::kernel::{Entered, Kernel, Wait};
 use crate::op::table::{Own, Tag};
 
 /// The longest single wait of a drain: how late a lost wake could make it.
@@ -210,10 +210,17 @@ impl Driver {
 
     /// A ring of the graveyard: reads what has completed since, and closes what that lets go of.
     pub(crate) fn reap_grave(&self) {
-        let entered = self.core().kernel.enter(Wait::No);
-        if entered.is_ok() {
+        loop {
+            let entered = self.core().kernel.enter(Wait::No);
+            if entered.is_err() {
+                return;
+            }
             self.dispatch();
             self.empty_results();
+            // What did not fit the completion queue is fetched by another enter; a kernel without memory is left for another time.
+            if !matches!(entered, Ok(Entered::Fine)) || !self.core().kernel.wants_enter() {
+                return;
+            }
         }
     }
 

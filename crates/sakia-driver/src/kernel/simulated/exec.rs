@@ -189,6 +189,10 @@ impl World {
 
     /// An error that was asked for.
     fn failed(&mut self, flight: &Flight, errno: i32) -> Progress {
+        if flight.sqe.opcode == opcode::CLOSE && errno != libc::ECANCELED {
+            // The number is gone whatever the answer.
+            let _ = self.close(flight.sqe.fd);
+        }
         if let (libc::ECONNRESET, Some(id)) = (errno, flight.object) {
             self.reset(id);
             // This op tells it.
