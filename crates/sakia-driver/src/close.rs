@@ -1,12 +1,12 @@
 //! The end of one descriptor: close(2) at once, and the table of the closes that must wait.
 //!
 //! close(2) in the drop costs what a close on the ring costs and cannot be delayed, piled up, cancelled or forgotten. Three kinds may
-//! block, and go through the ring: an explicit `close().await` (to learn the error), a file that was opened for writing on a file system
-//! with a server behind it, and a socket with SO_LINGER set (on a worker from the start: the ring itself would block in it).
+//! block, and go through the ring: an explicit `close().await` (to learn the error), a file on a file system with a server behind it (FUSE
+//! asks it at every close, also of what was only read), and a socket with SO_LINGER set (on a worker from the start: the ring itself would block in it).
 //!
 //! The table owns the descriptor from the push of its CLOSE until the completion. A close is never cancelled and never repeated: whatever the
-//! completion says (but for `ECANCELED`, which means that it was not tried) the number is gone. If no completion ever comes, the close is in
-//! doubt, and is reported.
+//! completion says the number is gone. `ECANCELED` alone can mean that the close was not tried, or be what a server answered: the number is closed
+//! after it only while it still leads to the same file. If no completion ever comes, the close is in doubt, and is reported.
 
 use std::future::Future;
 use std::io;
@@ -14,14 +14,14 @@ use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use slab::Slab;
 
 use crate::driver::{Driver, Phase};
 use crate::fd::{Descriptor, Fd, FdInfo, FdState, Kind, Linger};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
-use crate::kernel::call::{self, Call};
+use crate::kernel::call::{Call, Device};
 use crate::kernel::{Kernel, KernelFd, Sqe};
 use crate::op::Refusal;
 use crate::op::table::{Own, Tag};
@@ -40,6 +40,8 @@ pub(crate) enum How {
 struct PendingClose {
     raw: RawFd,
     kind: Kind,
+    /// What the number led to.
+    file: Option<Device>,
     since: Instant,
     /// The result, for a `close().await` that waits for it; it takes the entry out.
     result: Option<i32>,
@@ -78,7 +80,7 @@ impl Driver {
     /// Whether the close of this descriptor could block.
     pub(crate) fn how_to_close(&self, fd: &Descriptor) -> How {
         match fd.kind() {
-            Kind::File | Kind::Pipe if fd.is_writable() && self.is_remote(fd.raw()) => How::Ring,
+            Kind::File if fd.has_server() => How::Ring,
             Kind::TcpStream | Kind::Socket | Kind::UdpSocket | Kind::TcpListener => {
                 match fd.linger() {
                     Linger::Unset => How::Now,
@@ -103,33 +105,30 @@ impl Driver {
         asked.is_ok() && linger[..4] != [0; 4]
     }
 
-    /// Whether the file's close may have to ask a server: known from its device number and the mount table, never from the server itself.
-    fn is_remote(&self, fd: RawFd) -> bool {
-        let mut device = call::Device::default();
-        match self.call(Call::Device(fd, &mut device)) {
-            Ok(_) => self.is_remote_device(device.major, device.minor),
-            Err(_) => false,
-        }
-    }
-
-    fn is_remote_device(&self, major: u32, minor: u32) -> bool {
-        if let Some(found) = self.mounts().find(major, minor) {
-            return found;
-        }
-        let now = self.now();
-        if self.mounts().is_old(now) {
-            let mut text = String::new();
-            // Without a table no file is known to have a server.
-            let _ = self.call(Call::Mounts(&mut text));
-            self.mounts().learn(&text, now);
-        }
-        // btrfs subvolumes and overlays show device numbers that no mount has: both are local.
-        self.mounts().find(major, minor).unwrap_or(false)
-    }
-
     /// Ends a descriptor that nobody names any more.
     pub(crate) fn end_descriptor(&self, fd: KernelFd, kind: Kind, how: How) {
         self.ledger().count_close(kind);
+        self.close_as(fd, kind, how);
+    }
+
+    /// Ends a descriptor that came with a message and that nobody took.
+    pub(crate) fn end_stranger(&self, fd: KernelFd) {
+        self.ledger().count_close(Kind::Passed);
+        self.close_unseen(fd);
+    }
+
+    /// Closes a descriptor that nobody has seen: how is asked, for it may wait for a server, or linger as its listener does.
+    pub(crate) fn close_unseen(&self, fd: KernelFd) {
+        let raw = fd.raw();
+        let (kind, how) = match () {
+            () if self.is_served(raw) => (Kind::File, How::Ring),
+            () if self.has_linger(raw) => (Kind::Socket, How::Worker),
+            () => (Kind::Passed, How::Now),
+        };
+        self.close_as(fd, kind, how);
+    }
+
+    fn close_as(&self, fd: KernelFd, kind: Kind, how: How) {
         if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, kind, how, None)
         {
             self.close_now(fd);
@@ -137,18 +136,6 @@ impl Driver {
         }
         // The table owns the number now.
         let _ = fd.into_raw();
-    }
-
-    /// Ends a descriptor that came with a message and that nobody took: what it is was somebody else's choice, so how it has to be closed
-    /// is asked.
-    pub(crate) fn end_stranger(&self, fd: KernelFd) {
-        let raw = fd.raw();
-        let how = match () {
-            () if self.has_linger(raw) => How::Worker,
-            () if self.is_remote(raw) => How::Ring,
-            () => How::Now,
-        };
-        self.end_descriptor(fd, Kind::Passed, how);
     }
 
     /// close(2), with nobody to tell the error to.
@@ -161,6 +148,7 @@ impl Driver {
         if self.is_forked() {
             return false;
         }
+        let file = self.device(fd.raw());
         let mut core = self.core();
         if !core.kernel.supports(opcode::CLOSE) {
             return false;
@@ -173,6 +161,7 @@ impl Driver {
         entry.insert(PendingClose {
             raw: fd.raw(),
             kind,
+            file,
             since: self.now(),
             result: None,
             awaited: awaited.is_some(),
@@ -200,7 +189,7 @@ impl Driver {
         if entry.result.is_some() {
             return None;
         }
-        let raw = entry.raw;
+        let (raw, file) = (entry.raw, entry.file);
         let waker = entry.waker.take();
         entry.result = Some(res);
         if !entry.awaited {
@@ -210,10 +199,16 @@ impl Driver {
         drop(core);
         self.count_drained_close();
         if res == -libc::ECANCELED {
-            // It was not tried, so the number is still ours.
-            self.close_now(KernelFd::adopt(raw));
+            self.close_if_untried(raw, file);
         }
         waker
+    }
+
+    /// The kernel, or a server, has answered a close with `ECANCELED`: only if it was not tried is the number still ours.
+    fn close_if_untried(&self, raw: RawFd, file: Option<Device>) {
+        if file.is_some() && self.device(raw) == file {
+            self.close_now(KernelFd::adopt(raw));
+        }
     }
 
     /// At the end: the ring has gone with these closes unanswered.
@@ -359,99 +354,5 @@ impl Drop for Close {
             drop(core);
             drop(waker);
         }
-    }
-}
-
-/// The mounts whose files have a server behind them, by device number.
-#[derive(Debug, Default)]
-pub(crate) struct Mounts {
-    known: Vec<((u32, u32), bool)>,
-    read: Option<Instant>,
-}
-
-/// How long an unknown device waits before the mount table is read again.
-const MOUNTS_AGE: Duration = Duration::from_millis(100);
-
-impl Mounts {
-    fn is_old(&self, now: Instant) -> bool {
-        self.read
-            .is_none_or(|read| now.saturating_duration_since(read) > MOUNTS_AGE)
-    }
-
-    fn learn(&mut self, text: &str, now: Instant) {
-        self.known = parse(text);
-        self.read = Some(now);
-    }
-
-    fn find(&self, major: u32, minor: u32) -> Option<bool> {
-        let hit = self
-            .known
-            .iter()
-            .rev()
-            .find(|(device, _)| *device == (major, minor));
-        hit.map(|(_, remote)| *remote)
-    }
-}
-
-/// Reads proc_pid_mountinfo(5): "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue".
-fn parse(text: &str) -> Vec<((u32, u32), bool)> {
-    text.lines()
-        .filter_map(|line| {
-            let (left, right) = line.split_once(" - ")?;
-            let (major, minor) = left.split(' ').nth(2)?.split_once(':')?;
-            let kind = right.split(' ').next()?;
-            Some((
-                (major.parse().ok()?, minor.parse().ok()?),
-                is_remote_kind(kind),
-            ))
-        })
-        .collect()
-}
-
-fn is_remote_kind(kind: &str) -> bool {
-    let family = kind.split('.').next().unwrap_or(kind);
-    matches!(
-        family,
-        "nfs"
-            | "nfs4"
-            | "cifs"
-            | "smb3"
-            | "smbfs"
-            | "fuse"
-            | "fuseblk"
-            | "9p"
-            | "ceph"
-            | "afs"
-            | "lustre"
-            | "glusterfs"
-            | "gfs2"
-            | "ocfs2"
-            | "orangefs"
-            | "beegfs"
-            | "virtiofs"
-            | "coda"
-            | "ncpfs"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mount_table_tells_servers_from_disks() {
-        let text = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
-                    40 22 0:35 / /mnt/a\\040b rw shared:2 master:1 - fuse.sshfs me@host rw\n\
-                    41 22 0:36 / /nfs rw - nfs4 server:/ rw\n\
-                    42 22 0:37 / /o rw - overlay overlay rw\n";
-        let mounts = Mounts {
-            known: parse(text),
-            read: Some(Instant::now()),
-        };
-        assert_eq!(mounts.find(254, 0), Some(false));
-        assert_eq!(mounts.find(0, 35), Some(true));
-        assert_eq!(mounts.find(0, 36), Some(true));
-        assert_eq!(mounts.find(0, 37), Some(false));
-        assert_eq!(mounts.find(9, 9), None);
     }
 }

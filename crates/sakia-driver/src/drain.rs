@@ -139,7 +139,7 @@ impl Driver {
                 // also returns for the answers to cancels that found nothing to end.
                 pause = (pause * 2).min(LAST_PAUSE);
                 ask_at = self.now() + pause;
-                cancelled.again();
+                cancelled.again = true;
             } else if turned.is_err() {
                 // The ring is dead and did not wait: what it holds will not end, and the loop must not spin.
                 self.clock().sleep(wait);
@@ -157,8 +157,12 @@ impl Driver {
         )
     }
 
-    /// Cancels each live op that has not been asked in this round; never a close.
+    /// Cancels each live op once, and again in a round that asks again; never a close. A drain takes no new op, so that a turn between two
+    /// rounds has nothing to look for: looking at every op in every turn would be quadratic.
     fn cancel_round(&self, round: &mut CancelRound, late: bool) {
+        if round.asked == Some(late) && !round.again {
+            return;
+        }
         let mut core = self.core();
         let live: Vec<(Tag, bool)> = core
             .table
@@ -170,14 +174,15 @@ impl Driver {
                 continue;
             }
             let first = core.table.cancel_once(tag);
-            if first || round.ask_again {
+            if first || round.again {
                 push_cancel(&mut core, tag.0);
             }
         }
-        if core.eventfd_armed && (round.ask_again || !std::mem::replace(&mut round.eventfd, true)) {
+        if core.eventfd_armed && (round.again || round.asked.is_none()) {
             push_cancel(&mut core, Tag::own(Own::Eventfd));
         }
-        round.ask_again = false;
+        round.asked = Some(late);
+        round.again = false;
     }
 
     fn report(&self) -> Drained {
@@ -245,15 +250,11 @@ impl Driver {
     }
 }
 
-/// What a round of cancels has asked for already.
+/// What the cancels of a drain have asked for.
 #[derive(Default)]
 struct CancelRound {
-    eventfd: bool,
-    ask_again: bool,
-}
-
-impl CancelRound {
-    fn again(&mut self) {
-        self.ask_again = true;
-    }
+    /// Whether the ops that were let go on purpose are among it; `None` before the first round.
+    asked: Option<bool>,
+    /// Whether the next round asks for everything once more.
+    again: bool,
 }

@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::close::{CloseTable, Mounts};
+use crate::close::CloseTable;
 use crate::fd::ledger::Ledger;
 use crate::fd::{Descriptor, FdInfo, FdRef, FdState, Kind};
 use crate::fork::ForkGuard;
-use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
+use crate::kernel::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::call::Call;
 use crate::kernel::choose::KernelChoice;
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
+use crate::mounts::Mounts;
 use crate::op::adopt::Adopts;
 use crate::op::dispatch::Pending;
 use crate::op::lane::Side;
@@ -325,6 +326,10 @@ impl Driver {
     ) -> Result<Tag, Refusal> {
         // A clone may run code of the user's: not under the borrow.
         let waker = waker.clone();
+        if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
+            // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
+            sqe.flags |= IOSQE_ASYNC;
+        }
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
             return Err(Refusal::Unsupported(opcode::name(sqe.opcode)));

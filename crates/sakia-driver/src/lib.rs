@@ -16,6 +16,7 @@ mod fork;
 mod gate;
 mod graveyard;
 mod kernel;
+mod mounts;
 mod op;
 pub mod ops;
 mod pool;

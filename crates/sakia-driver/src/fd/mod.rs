@@ -136,8 +136,8 @@ pub struct Descriptor {
     driver: Rc<Driver>,
     handles: Cell<u32>,
     linger: Cell<Linger>,
-    /// Whether it was opened for writing, so that the close may have to flush.
-    writable: Cell<bool>,
+    /// Whether its file system has a server behind it; asked once.
+    served: Cell<Option<bool>>,
     /// Whether the peer is to be told the end (SHUT_WR) once the write that is under way has ended.
     fin: Cell<bool>,
     /// Who waits until no op names it any more.
@@ -194,8 +194,16 @@ impl Descriptor {
         self.closer.take()
     }
 
-    pub(crate) fn is_writable(&self) -> bool {
-        self.writable.get()
+    /// Whether what is done with it may have to wait for a server that does not answer.
+    pub(crate) fn has_server(&self) -> bool {
+        if !matches!(self.kind(), Kind::File | Kind::Directory) {
+            return false;
+        }
+        self.served.get().unwrap_or_else(|| {
+            let served = self.driver.is_served(self.raw);
+            self.served.set(Some(served));
+            served
+        })
     }
 }
 
@@ -253,7 +261,7 @@ impl Fd {
             driver: driver.clone(),
             handles: Cell::new(1),
             linger: Cell::new(Linger::Unset),
-            writable: Cell::new(false),
+            served: Cell::new(None),
             fin: Cell::new(false),
             closer: Cell::new(None),
             lanes: [Lane::default(), Lane::default()],
@@ -277,17 +285,10 @@ impl Fd {
         self.inner.kind.set(kind);
     }
 
-    /// Notes that it was opened for writing.
-    pub(crate) fn set_writable(&self) {
-        self.inner.writable.set(true);
-    }
-
     /// Notes that somebody else has, or has had, the descriptor in hand: what we know of its options may be wrong.
     pub fn came_from_outside(&self) {
         if self.kind().is_socket() {
             self.inner.set_linger(Linger::Unknown);
-        } else {
-            self.set_writable();
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) enum Call<'a> {
 pub(crate) struct Device {
     pub(crate) major: u32,
     pub(crate) minor: u32,
+    /// The file's own number there.
+    pub(crate) inode: u64,
     /// `st_mode`, with the file type.
     pub(crate) mode: u32,
 }
@@ -127,7 +129,7 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
         }
         Call::Device(fd, device) => stat_device(fd, device),
         Call::Mounts(text) => {
-            *text = std::fs::read_to_string("/proc/self/mountinfo")?;
+            *text = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
             Ok(0)
         }
     }
@@ -210,11 +212,13 @@ fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
     // SAFETY: an all-zero statx is a value of that type: it is made of integers.
     let mut out: libc::statx = unsafe { std::mem::zeroed() };
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE | libc::STATX_INO;
     // SAFETY: the path is a static C string, `out` is ours for the whole call.
-    retry(|| unsafe { libc::statx(fd, c"".as_ptr(), flags, libc::STATX_TYPE, &mut out) })?;
+    retry(|| unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &mut out) })?;
     *device = Device {
         major: out.stx_dev_major,
         minor: out.stx_dev_minor,
+        inode: out.stx_ino,
         mode: u32::from(out.stx_mode),
     };
     Ok(0)

@@ -131,7 +131,7 @@ impl Driver {
 
     pub(crate) fn close_adopted(&self, mut done: Completion) {
         if let Some(fd) = done.fd.take() {
-            self.close_now(fd);
+            self.close_unseen(fd);
         }
         // What a message brought is closed here, with it.
         drop(done);

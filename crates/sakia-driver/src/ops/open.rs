@@ -74,11 +74,7 @@ unsafe impl Op for Open {
         } else {
             Kind::File
         };
-        let fd = done.into_fd(kind)?;
-        if flags & libc::O_ACCMODE != libc::O_RDONLY {
-            fd.set_writable();
-        }
-        Ok(fd)
+        done.into_fd(kind)
     }
 }
 

@@ -146,6 +146,7 @@ impl World {
         Ok(Device {
             major: 0,
             minor: if remote { 2 } else { 1 },
+            inode: id,
             mode,
         })
     }
