@@ -3,14 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sakia::Kind;
 use sakia::Runtime;
 use sakia::fs::File;
 use sakia::net::TcpListener;
 use sakia_driver::{Fd, ops};
-use sakia_tests::{fds, in_child, is_child, leaves_nothing, maps, places, run_child, threads};
+use sakia_tests::{
+    cpu_time, fds, in_child, is_child, leaves_nothing, maps, places, run_child, threads,
+};
 
 use crate::support::{laps, poll_once, quiet_panics, run, run_clean, runtime};
 
@@ -198,9 +200,10 @@ fn twenty_thousand_ops_in_flight_are_drained_in_well_under_a_second() {
                     // Every task is polled once, so every op is in the ring.
                     laps(20_000 / 64).await;
                 });
-                let start = Instant::now();
-                let report = runtime.shutdown(Duration::from_secs(20));
-                let took = start.elapsed();
+                let start = cpu_time();
+                let report = runtime.shutdown(Duration::from_secs(60));
+                // The machine may be busy with others: what counts is what the end itself costs.
+                let took = cpu_time() - start;
                 assert!(report.is_clean(), "{report}");
                 assert!(report.ops_cancelled() >= 20_000, "{report}");
                 assert!(took < Duration::from_secs(1), "{took:?}");

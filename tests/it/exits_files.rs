@@ -11,7 +11,8 @@ use sakia::Kind;
 use sakia::fs::File;
 use sakia_tests::{fds, in_child, leaves_nothing, places};
 
-use crate::support::{laps, poll_once, quiet_panics, run, run_clean, runtime};
+use crate::fuse::{Answer, Behaviour, Served};
+use crate::support::{laps, poll_once, quiet_panics, run, run_clean, runtime, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -112,8 +113,7 @@ fn an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_o
                         let mut open = pin!(File::open(&path));
                         assert!(poll_once(&mut open).is_pending());
                     }
-                    sakia::time::sleep(Duration::from_millis(50)).await;
-                    assert_eq!(fds(), before, "{}", place.name);
+                    until(|| fds() == before).await;
                     assert_eq!(File::open(&path).await.map(drop).ok(), Some(()));
                 });
             }
@@ -224,19 +224,24 @@ fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {
     const NAME: &str =
         "exits_files::a_close_on_a_file_system_with_a_server_tells_what_its_flush_says";
     in_child(NAME, || {
-        use std::sync::atomic::Ordering;
-        let at = tempfile::tempdir().expect("a temporary directory can be made");
-        let (mounted, seen) = match crate::fuse::mount(at.path(), libc::ENOSPC) {
-            Ok(mounted) => mounted,
+        let behaviour = Behaviour {
+            flush: Answer::Errno(libc::ENOSPC),
+            ..Behaviour::default()
+        };
+        let served = match Served::mount(behaviour) {
+            Ok(served) => served,
             Err(why) => {
                 sakia_tests::skip(NAME, &format!("no FUSE here: {why}"));
                 return;
             }
         };
-        let path = at.path().join("file");
         leaves_nothing(|| {
             let ((), report) = run(async {
-                let open = || sakia::fs::OpenOptions::new().write(true).open(&path);
+                let open = || {
+                    sakia::fs::OpenOptions::new()
+                        .write(true)
+                        .open(served.file())
+                };
                 let file = open().await.expect("the file is there");
                 file.write_at(b"text".to_vec(), 0)
                     .await
@@ -244,23 +249,14 @@ fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {
                     .expect("it takes all");
                 let error = file.close().await.expect_err("the disk is full");
                 assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
-                assert_eq!(
-                    seen.flushes.load(Ordering::SeqCst),
-                    1,
-                    "closed once, not again"
-                );
+                assert_eq!(served.flushes(), 1, "closed once, not again");
                 // A drop has nobody to tell; its close is drained all the same.
                 drop(open().await.expect("the file is there"));
             });
             assert!(report.is_clean(), "{report}");
             assert_eq!(report.closes_drained(), 2, "{report}");
         });
-        assert_eq!(
-            seen.flushes.load(Ordering::SeqCst),
-            2,
-            "each descriptor closed once"
-        );
-        drop(mounted);
+        assert_eq!(served.flushes(), 2, "each descriptor closed once");
     });
 }
 
@@ -283,8 +279,7 @@ fn a_close_future_dropped_after_one_poll_or_unpolled_still_closes() {
                             let mut close = file.close();
                             let _ = poll_once(&mut close);
                         }
-                        sakia::time::sleep(Duration::from_millis(20)).await;
-                        assert_eq!(fds(), before, "{}: polled once", place.name);
+                        until(|| fds() == before).await;
                     });
                 });
             }

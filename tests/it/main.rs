@@ -8,6 +8,7 @@ mod exits_files;
 mod exits_limits;
 mod exits_nested;
 mod exits_sockets;
+mod exits_stuck;
 mod fuse;
 mod receipts;
 mod runtime;

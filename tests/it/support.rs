@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sakia::{Runtime, ShutdownReport};
 
@@ -38,6 +38,15 @@ pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 pub async fn laps(laps: u32) {
     for _ in 0..laps {
         sakia::yield_now().await;
+    }
+}
+
+/// Waits in a runtime until something is true outside.
+pub async fn until(mut is: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never is so");
+        sakia::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

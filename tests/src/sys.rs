@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A limit of setrlimit(2).
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,40 @@ pub fn drop_to_user(uid: u32) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Moves a descriptor to this number.
+///
+/// # Errors
+/// When the number is taken: it is not stolen from whoever has it.
+pub fn at_number(fd: impl Into<OwnedFd>, number: RawFd) -> io::Result<OwnedFd> {
+    let fd = fd.into();
+    if fd.as_raw_fd() == number {
+        return Ok(fd);
+    }
+    // SAFETY: fcntl(2) with integers; a number that it answers is a new descriptor, and nobody else's.
+    let moved = unsafe {
+        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, number) {
+            -1 => return Err(io::Error::last_os_error()),
+            moved => OwnedFd::from_raw_fd(moved),
+        }
+    };
+    if moved.as_raw_fd() == number {
+        Ok(moved)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EBUSY))
+    }
+}
+
+/// The processor time that this thread has used, its own and the kernel's for it: on a machine that is busy with others the clock tells nothing.
+pub fn cpu_time() -> Duration {
+    // SAFETY: timespec is made of integers, and clock_gettime(2) writes one, which is ours.
+    let now = unsafe {
+        let mut now: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now);
+        now
+    };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 fn c(text: &str) -> std::ffi::CString {
