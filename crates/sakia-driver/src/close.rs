@@ -272,7 +272,10 @@ impl Close {
                 return Poll::Ready(Err(Refusal::Ended.into()));
             }
             fd.watch_quiet(cx.waker());
-            return Poll::Pending;
+            // To note it was code of the user's, which may have turned the driver: look again.
+            if fd.is_busy() {
+                return Poll::Pending;
+            }
         }
         let driver = fd.inner().driver().clone();
         let how = driver.how_to_close(fd.inner());

@@ -351,13 +351,21 @@ impl Driver {
 
     pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
         let polled = self.core().table.poll(tag, waker);
-        if let Polled::OtherWaker = polled {
-            let waker = waker.clone();
-            let before = self.core().table.set_waker(tag, waker);
-            drop(before);
-            return Polled::Pending;
+        if !matches!(polled, Polled::OtherWaker) {
+            return polled;
         }
-        polled
+        // The clone is code of the user's, which may turn the driver and so end the op: look again.
+        let waker = waker.clone();
+        let mut core = self.core();
+        match core.table.poll(tag, &waker) {
+            Polled::OtherWaker => {
+                let before = core.table.set_waker(tag, waker);
+                drop(core);
+                drop(before);
+                Polled::Pending
+            }
+            polled => polled,
+        }
     }
 
     pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {

@@ -187,22 +187,17 @@ impl Lane {
         if *pass == Pass::Holding {
             return Poll::Ready(());
         }
-        let mut cold = self.cold.borrow_mut();
-        let front = cold
-            .as_ref()
-            .and_then(|cold| cold.queue.front())
-            .map(|(ticket, _)| *ticket);
-        let first = match (*pass, front) {
-            (_, None) => true,
-            (Pass::Queued(mine), Some(front)) => mine == front,
-            (_, Some(_)) => false,
-        };
-        if !first || self.held.get() {
-            drop(cold);
-            self.queue(pass, cx.waker().clone());
-            return Poll::Pending;
+        // Wakers are dropped last of all: that may run code of the user's.
+        let waker;
+        if !self.may_take(*pass) {
+            // So may the clone, which may turn the driver and so free the lane: look again.
+            waker = cx.waker().clone();
+            if !self.may_take(*pass) {
+                self.queue(pass, waker);
+                return Poll::Pending;
+            }
         }
-        // Wakers are dropped after the borrow: that may run code of the user's.
+        let mut cold = self.cold.borrow_mut();
         let ticket = match (*pass, cold.as_mut()) {
             (Pass::Queued(_), Some(cold)) => cold.queue.pop_front(),
             _ => None,
@@ -213,6 +208,18 @@ impl Lane {
         *pass = Pass::Holding;
         drop(ticket);
         Poll::Ready(())
+    }
+
+    /// Whether nobody holds the lane, and nobody with another pass is before this one.
+    fn may_take(&self, pass: Pass) -> bool {
+        let cold = self.cold.borrow();
+        let front = cold.as_ref().and_then(|cold| cold.queue.front());
+        let first = match (pass, front) {
+            (_, None) => true,
+            (Pass::Queued(mine), Some((front, _))) => mine == *front,
+            (_, Some(_)) => false,
+        };
+        first && !self.held.get()
     }
 
     /// Takes a place in the queue, or says anew who waits at it.
@@ -363,9 +370,13 @@ impl Lane {
         self.cold.borrow().as_ref()?.doubt.clone()
     }
 
-    /// Notes who is to be woken when the orphan has ended.
-    pub(crate) fn watch_orphan(&self, waker: &Waker) {
+    /// Notes who is to be woken when the orphan has ended. `false`: it has.
+    pub(crate) fn watch_orphan(&self, waker: &Waker) -> bool {
+        // The clone is code of the user's, which may turn the driver and so end the orphan: look again.
         let waker = waker.clone();
+        if self.orphan.get().is_none() {
+            return false;
+        }
         let before = self
             .cold
             .borrow_mut()
@@ -373,6 +384,7 @@ impl Lane {
             .watcher
             .replace(waker);
         drop(before);
+        true
     }
 
     pub(crate) fn has_leftovers(&self) -> bool {

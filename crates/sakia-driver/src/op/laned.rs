@@ -112,19 +112,23 @@ impl<O: LaneOp> Laned<O> {
     /// The lane is held and nothing is in flight: what is to be done before the kernel is asked?
     fn before_kernel(&mut self, cx: &mut Context<'_>) -> BeforeKernel<O> {
         let lane = self.fd.lane(O::SIDE);
-        let Some(op) = self.submit.idle_mut() else {
-            return BeforeKernel::Wait;
-        };
-        if op.is_empty() || lane.has_leftovers() {
-            let op = self.submit.take_idle().expect("idle, as asked above");
-            match op.serve(lane) {
-                Ok(step) => return BeforeKernel::Step(step),
-                Err(op) => self.submit.put_idle(op),
+        loop {
+            let Some(op) = self.submit.idle_mut() else {
+                return BeforeKernel::Wait;
+            };
+            if op.is_empty() || lane.has_leftovers() {
+                let op = self.submit.take_idle().expect("idle, as asked above");
+                match op.serve(lane) {
+                    Ok(step) => return BeforeKernel::Step(step),
+                    Err(op) => self.submit.put_idle(op),
+                }
             }
-        }
-        if lane.orphan().is_some() {
-            lane.watch_orphan(cx.waker());
-            return BeforeKernel::Wait;
+            if lane.orphan().is_none() {
+                break;
+            }
+            if lane.watch_orphan(cx.waker()) {
+                return BeforeKernel::Wait;
+            }
         }
         if let Some(op) = self.submit.idle_mut() {
             op.aim(&self.fd);

@@ -2,6 +2,7 @@
 
 mod accepts;
 mod cancels;
+mod clones;
 mod closes;
 mod drains;
 mod ends;
