@@ -13,7 +13,7 @@ use sakia::fs::File;
 
 use crate::chance::Chance;
 use crate::program::Planned;
-use crate::streams;
+use crate::{messages, streams};
 
 /// What the tasks of a round share.
 pub struct World {
@@ -69,7 +69,7 @@ pub fn task(chance: Chance, world: Rc<World>) -> Boxed {
 }
 
 async fn act(chance: &Chance, world: &Rc<World>) {
-    match chance.below(17) {
+    match chance.below(20) {
         0 | 1 => open_and_read(chance, world).await,
         2 => write_and_read_back(chance, world).await,
         3 => close_in_many_ways(chance, world).await,
@@ -87,7 +87,10 @@ async fn act(chance: &Chance, world: &Rc<World>) {
                 assert_eq!(answer.ok(), Some(7));
             }
         }
-        15 if chance.one_in(3) => panic_any(Planned),
+        15 => messages::records(chance, world).await,
+        16 => messages::receipts(chance, world).await,
+        17 => messages::cancelled_accept(chance, world).await,
+        18 if chance.one_in(3) => panic_any(Planned),
         _ => {
             let _ = chance.dare(sakia::fs::metadata(world.path())).await;
         }

@@ -42,6 +42,11 @@ impl Chance {
         Duration::from_micros(self.below(most + 1) as u64)
     }
 
+    /// Polls a future for some laps, and leaves it as it is.
+    pub async fn glance<F: Future + Unpin>(&self, future: &mut F) -> Option<F::Output> {
+        first(future, laps(self.below(3))).await
+    }
+
     /// Awaits a future, or gives it up at a random point: after one poll, after some laps, after some time.
     pub async fn dare<F: Future + Unpin>(&self, mut future: F) -> Option<F::Output> {
         match self.below(8) {

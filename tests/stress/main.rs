@@ -8,6 +8,7 @@ mod acts;
 mod alloc;
 mod chance;
 mod echo;
+mod messages;
 mod program;
 mod streams;
 mod watcher;
