@@ -10,6 +10,7 @@ mod exits_nested;
 mod exits_sockets;
 mod exits_stuck;
 mod fuse;
+mod own_opcode;
 mod receipts;
 mod runtime;
 mod support;

@@ -173,3 +173,27 @@ pub fn deny_io_uring(errno: i32) {
     };
     assert_eq!(done, 0, "seccomp: {}", io::Error::last_os_error());
 }
+
+/// Reads an extended attribute by getxattr(2).
+///
+/// # Errors
+/// As getxattr(2).
+///
+/// # Panics
+/// For a path with a NUL byte.
+pub fn xattr(path: &Path, name: &std::ffi::CStr) -> io::Result<Vec<u8>> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL byte");
+    let mut value = vec![0u8; 256];
+    // SAFETY: two strings that end in NUL, and a buffer with its length.
+    let n = unsafe {
+        libc::getxattr(
+            path.as_ptr(),
+            name.as_ptr(),
+            value.as_mut_ptr().cast(),
+            value.len(),
+        )
+    };
+    let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+    value.truncate(n);
+    Ok(value)
+}

@@ -332,7 +332,7 @@ impl Driver {
         }
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
-            return Err(Refusal::Unsupported(opcode::name(sqe.opcode)));
+            return Err(Refusal::Unsupported(sqe.opcode));
         }
         let tag = core
             .table
@@ -369,6 +369,10 @@ impl Driver {
     }
 
     pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+        let unheard = self.core().table.take_more(tag);
+        for done in unheard {
+            self.close_adopted(done);
+        }
         self.core().table.abandon(tag, op)
     }
 

@@ -41,7 +41,7 @@ pub use kernel::simulated::{SimConfig, Simulation};
 pub use op::ancillary::{Ancillary, Credentials};
 pub use op::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 pub use op::doubt::InDoubt;
-pub use op::future::Submit;
+pub use op::future::{Submit, submit};
 pub use op::lane::{Lane, Leftover, Side};
 pub use op::laned::{LaneOp, Laned, Step};
 pub use op::{Cancel, Completion, Holds, Op, Yields};

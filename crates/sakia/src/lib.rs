@@ -19,7 +19,7 @@
 //! * [`Runtime`], [`Builder`], [`ShutdownReport`]: a runtime, from its beginning to its end.
 //! * [`spawn`], [`JoinHandle`], [`JoinSet`], [`yield_now`], [`spawn_blocking`]: tasks.
 //! * [`fs`], [`net`], [`time`], [`signal`]: what tasks do.
-//! * [`op`]: operations as such: a receipt of a cancel, a time limit that gives the buffer back.
+//! * [`op`]: operations as such: a receipt of a cancel, a time limit that gives the buffer back, [`submit`] for opcodes of your own.
 //! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
 //! * [`fds`]: every descriptor that the runtime owns.
 #![forbid(unsafe_code)]
@@ -46,7 +46,7 @@ pub use runtime::{Runtime, fds};
 pub use sakia_macros::{main, test};
 
 pub use sakia_driver::{
-    Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking,
+    Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking, submit,
 };
 pub use sakia_executor::{
     AbortHandle, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, spawn, yield_now,

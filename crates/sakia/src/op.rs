@@ -1,11 +1,17 @@
-//! Operations as such: cancelling one, bounding one by time.
+//! Operations as such: cancelling one, bounding one by time, and writing one of your own.
+//!
+//! An operation that sakia lacks can be written outside of it: a value that owns all that the kernel will look at, with an `unsafe impl` of
+//! [`Op`], and [`submit`]. It is then as safe to drop as sakia's own. The example `own_opcode` adds extended attributes.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-pub use sakia_driver::{Cancellable, Cancelling, InDoubt, Outcome, Receipt};
+pub use sakia_driver::{
+    Cancel, Cancellable, Cancelling, Completion, Holds, InDoubt, Op, Outcome, Receipt, Sqe, Submit,
+    Yields, opcode, submit,
+};
 
 use crate::time;
 

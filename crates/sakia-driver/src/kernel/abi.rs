@@ -45,6 +45,32 @@ impl Sqe {
         self
     }
 
+    /// Sets `ioprio`: a priority, or the flags that some opcodes keep there (`IORING_RECV_MULTISHOT`, `IORING_ACCEPT_MULTISHOT`, …).
+    pub fn ioprio(mut self, value: u16) -> Self {
+        self.ioprio = value;
+        self
+    }
+
+    /// Sets `addr3`, which a few opcodes have.
+    pub fn addr3(mut self, value: u64) -> Self {
+        self.addr3 = value;
+        self
+    }
+
+    /// Sets the word that is `splice_fd_in`, `file_index`, `optlen` or `addr_len`, as the opcode has it.
+    pub fn file_index(mut self, value: u32) -> Self {
+        self.splice_fd_in = value.cast_signed();
+        self
+    }
+
+    /// Has the op run by a worker thread of the kernel's from the start (`IOSQE_ASYNC`, Linux 5.6): for what would block the ring.
+    ///
+    /// It is the only flag of its kind that is offered: links, drains, fixed files, chosen buffers and skipped completions are the driver's own affair.
+    pub fn on_worker(mut self) -> Self {
+        self.flags |= IOSQE_ASYNC;
+        self
+    }
+
     /// Sets the `IOSQE_*` flags.
     pub(crate) fn flags(mut self, flags: u8) -> Self {
         self.flags = flags;

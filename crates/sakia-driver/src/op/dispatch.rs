@@ -42,6 +42,7 @@ impl Driver {
             };
             match decision {
                 Decision::Nothing => {}
+                Decision::Unheard(done) => self.close_adopted(done),
                 Decision::Wake(waker, holds) => {
                     self.pending().wakes.extend(waker);
                     self.let_go(holds);

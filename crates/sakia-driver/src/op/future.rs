@@ -27,6 +27,37 @@ enum Stage {
     Gone,
 }
 
+/// Hands an op to the current runtime: the way in for an [`Op`] of your own.
+///
+/// ```no_run
+/// use sakia_driver::{Cancel, Completion, Holds, Op, Sqe, submit};
+///
+/// /// Goes once through the ring and back.
+/// struct Nop;
+///
+/// // SAFETY: the submission names no memory and no descriptor, and its result is a number.
+/// unsafe impl Op for Nop {
+///     type Output = std::io::Result<u32>;
+///     const CANCEL: Cancel = Cancel::Eager;
+///
+///     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+///         *sqe = Sqe::rw(sakia_driver::opcode::NOP, -1, 0, 0, 0);
+///         Holds::none()
+///     }
+///
+///     fn complete(self, done: Completion) -> Self::Output {
+///         done.result()
+///     }
+/// }
+///
+/// # async fn run() -> std::io::Result<()> {
+/// assert_eq!(submit(Nop).await?, 0);
+/// # Ok(()) }
+/// ```
+pub fn submit<O: Op>(op: O) -> Submit<O> {
+    Submit::new(op)
+}
+
 /// The future of one op.
 ///
 /// It is lazy: nothing happens before its first poll. Dropping it in flight is always safe; what becomes of the op
@@ -121,11 +152,23 @@ impl<O: Op> Submit<O> {
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         match (self.stage, &self.driver) {
             (Stage::Idle, _) => self.start(cx),
-            (Stage::InFlight(tag), Some(driver)) => match driver.poll_op(tag, cx.waker()) {
-                Polled::Pending | Polled::OtherWaker => Poll::Pending,
-                Polled::Ready(done) => Poll::Ready(self.finish(done)),
-                // The entry was removed after its final completion, as the runtime ended.
-                Polled::Gone => Poll::Ready(self.finish(Completion::refused(Refusal::Ended))),
+            (Stage::InFlight(tag), Some(driver)) => loop {
+                match driver.poll_op(tag, cx.waker()) {
+                    Polled::Pending | Polled::OtherWaker => return Poll::Pending,
+                    Polled::More(list) => {
+                        for done in list {
+                            // SAFETY: at `InFlight` the value is initialised and stays so. What `more` may do while the kernel has the op's
+                            // memory is a part of the promise of `unsafe trait Op`.
+                            unsafe { self.op.assume_init_mut() }.more(done);
+                        }
+                    }
+                    Polled::Ready(done) => return Poll::Ready(self.finish(done)),
+                    // The entry was removed after its final completion, as the runtime ended.
+                    Polled::Gone => {
+                        let ended = Completion::refused(Refusal::Ended);
+                        return Poll::Ready(self.finish(ended));
+                    }
+                }
             },
             _ => panic!("an op was polled after it had completed"),
         }

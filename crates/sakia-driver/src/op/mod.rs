@@ -23,10 +23,11 @@ pub(crate) mod laned;
 pub(crate) mod table;
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::KernelFd;
-use crate::kernel::abi::Sqe;
+use crate::kernel::abi::{Sqe, opcode};
 use ancillary::{Ancillary, Arrived};
 use lane::{Leftover, Side};
 use laned::LaneOp;
@@ -37,9 +38,10 @@ use laned::LaneOp;
 pub enum Cancel {
     /// The kernel is asked to end it; the request goes out with the next turn.
     Eager,
-    /// It stays armed for the next caller on the same descriptor, and is cancelled when nobody has come for a turn.
+    /// It stays armed for the next caller on the same descriptor, and is cancelled when nobody has come for a turn: for ops of sakia's that
+    /// consume a stream. An op of your own is left to finish.
     Idle,
-    /// It is left to finish; only the end of its descriptor's last handle cancels it.
+    /// It is left to finish; only the end of its descriptor's last handle, or of the runtime, cancels it.
     Never,
 }
 
@@ -57,6 +59,8 @@ pub enum Yields {
 }
 
 /// The descriptors that an op in flight names, each kept open until its final completion.
+///
+/// A descriptor that the op itself owns (an [`OwnedFd`], an `Rc<File>`) need not be here: the op lives as long.
 #[derive(Debug, Default)]
 pub struct Holds {
     pub(crate) first: Option<FdRef>,
@@ -67,6 +71,13 @@ impl Holds {
     /// The op names no descriptor.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// The op names the descriptor of a handle.
+    ///
+    /// It does not keep the handle: when the last handle is dropped the op is abandoned, not waited for.
+    pub fn of(fd: &Fd) -> Self {
+        Self::one(fd.inner().clone())
     }
 
     /// The op names one descriptor.
@@ -85,16 +96,26 @@ impl Holds {
 
 /// A kernel request and what it owns.
 ///
+/// Each of sakia's own operations is such a value, and so can yours be: [`submit`](crate::submit) makes its future, which is lazy, can be dropped at
+/// any time, and can be cancelled for a [`Receipt`](crate::Receipt) if the output is a result.
+///
+/// The life of an op: `prepare` once, when the future is polled first; `more` for each completion that is not the last, at a later poll; `complete` with
+/// the last. If the future is dropped in between, the value moves into a box and stays there until the last completion, which nobody is told of; what completions
+/// carry is closed. If the op was never submitted (the runtime has ended, the kernel has no such opcode) `complete` tells the error.
+///
 /// # Safety
 /// An implementer promises that
 /// * every address that [`prepare`](Op::prepare) puts into the SQE leads to memory that this value owns on the heap (or that is static), that
-///   moving the value does not move that memory, and that nothing but the kernel touches it until `complete`, `settle` or the value's drop;
-/// * every descriptor that the SQE names is in the returned [`Holds`] (`AT_FDCWD` is no descriptor);
+///   moving the value does not move that memory, and that nothing but the kernel touches it until `complete`, `settle` or the value's drop.
+///   [`more`](Op::more) and [`abandon`](Op::abandon) touch at most what the kernel has said by then that it is done with;
+/// * every descriptor that the SQE names is in the returned [`Holds`], or is owned by this value, which closes it in `complete` or its drop at the earliest (`AT_FDCWD` is no descriptor);
 /// * [`YIELDS`](Op::YIELDS) tells the truth: a result that is a descriptor is declared, and nothing else is; [`Yields::Message`] says that
-///   the SQE's address leads to a `msghdr` whose control buffer, if it has one, is memory of the same kind.
+///   the SQE's address leads to a `msghdr` whose control buffer, if it has one, is memory of the same kind;
+/// * the request does not meddle with what the driver owns: it closes no descriptor but its own, cancels, updates or messages no op and no ring, and
+///   names no registered buffer, file or buffer group.
 ///
 /// The driver promises in return that `complete` or `settle` is called after the final completion only, and
-/// that the value is neither dropped nor touched between `prepare` and then.
+/// that the value is neither dropped nor touched between `prepare` and then but by `more` and `abandon`. It chooses the tag (`user_data`) itself.
 pub unsafe trait Op: Sized + 'static {
     /// What awaiting the op gives.
     type Output;
@@ -106,6 +127,7 @@ pub unsafe trait Op: Sized + 'static {
     const YIELDS: Yields = Yields::Nothing;
 
     /// The lane of its first descriptor that the op travels in, if its effect must not be lost or reordered.
+    #[doc(hidden)]
     const LANE: Option<Side> = None;
 
     /// Writes the submission, and names the descriptors that must stay open for it.
@@ -114,7 +136,15 @@ pub unsafe trait Op: Sized + 'static {
     /// Turns the final completion into the output.
     fn complete(self, done: Completion) -> Self::Output;
 
+    /// Takes note of a completion that is not the last (`IORING_CQE_F_MORE`): of a multishot op, or of a zero-copy send before its notification.
+    ///
+    /// Not called once the future is dropped. By default what the completion says is dropped, and a descriptor that it carries is closed.
+    fn more(&mut self, done: Completion) {
+        drop(done);
+    }
+
     /// The future is being dropped with the op in flight: gives back what earlier rounds have brought already.
+    #[doc(hidden)]
     fn abandon(&mut self) -> Option<Leftover> {
         None
     }
@@ -123,6 +153,7 @@ pub unsafe trait Op: Sized + 'static {
     /// [`abandon`](Op::abandon) has given back already.
     ///
     /// Runs inside dispatch: it must not run code of the user's.
+    #[doc(hidden)]
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
         let _ = done;
         None
@@ -139,7 +170,7 @@ pub(crate) enum Refusal {
     /// The process is a forked child of the one that owns the ring.
     Forked,
     /// The kernel does not know the opcode.
-    Unsupported(&'static str),
+    Unsupported(u8),
     /// 16 million ops are in flight.
     Full,
 }
@@ -158,9 +189,12 @@ impl From<Refusal> for io::Error {
             Refusal::Forked => Self::other(
                 "this process was forked from the one that owns the sakia runtime; use exec, or a runtime of its own",
             ),
-            Refusal::Unsupported(op) => Self::new(
+            Refusal::Unsupported(code) => Self::new(
                 Kind::Unsupported,
-                format!("this kernel has no IORING_OP_{op}"),
+                format!(
+                    "this kernel has no IORING_OP_{} ({code})",
+                    opcode::name(code)
+                ),
             ),
             Refusal::Full => Self::new(
                 Kind::ResourceBusy,
@@ -224,11 +258,18 @@ impl Completion {
     /// As [`result`](Self::result). If no driver is current; the descriptor is closed then.
     pub fn into_fd(mut self, kind: Kind) -> io::Result<Fd> {
         self.result()?;
-        let fd = self
-            .fd
-            .take()
-            .ok_or_else(|| io::Error::other("the op was not declared to yield a descriptor"))?;
+        let fd = self.fd.take().ok_or_else(not_declared)?;
         Fd::adopt(fd, kind)
+    }
+
+    /// The descriptor that the op made, for code outside of the runtime's care.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result), and if it is a descriptor of the simulated kernel, which is nothing outside; it is closed then.
+    pub fn into_owned_fd(mut self) -> io::Result<OwnedFd> {
+        self.result()?;
+        let fd = self.fd.take().ok_or_else(not_declared)?;
+        fd.into_std()
     }
 
     /// Takes what a message brought beside its bytes; what is not taken is closed.
@@ -262,6 +303,10 @@ impl Completion {
     pub(crate) fn was_cancelled(&self) -> bool {
         self.refusal.is_some() || self.errno() == libc::ECANCELED
     }
+}
+
+fn not_declared() -> io::Error {
+    io::Error::other("the op was not declared to yield a descriptor")
 }
 
 /// An op whose future has gone: what the table keeps until the final completion.

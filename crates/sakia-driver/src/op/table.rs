@@ -99,14 +99,16 @@ struct Entry {
     cancelled: bool,
     /// Its owner let it go on purpose: the end of the handle does not cancel it, only the end of the runtime.
     detached: bool,
-    /// The result, if it came before the final completion (`F_MORE`).
-    early: Option<Cqe>,
+    /// Completions that came before the final one (`F_MORE`) and that the op was not told of yet.
+    more: Vec<Completion>,
 }
 
 /// What a completion asks the dispatcher to do.
 pub(crate) enum Decision {
-    /// A stale tag, or not the last completion: nothing.
+    /// A stale tag: nothing.
     Nothing,
+    /// One of several completions of an op whose future has gone: what it carries is closed.
+    Unheard(Completion),
     /// Somebody waits: wake them, and let go of the descriptors.
     Wake(Option<Waker>, Holds),
     /// Nobody waits: settle, let go of the descriptors, release the memory.
@@ -126,6 +128,8 @@ pub(crate) enum Polled {
     Pending,
     /// Still in flight, and somebody else waits now: tell who (see [`Table::set_waker`]).
     OtherWaker,
+    /// Completions that are not the last: tell the op, and ask again.
+    More(Vec<Completion>),
     Ready(Completion),
     /// The entry is gone: the runtime has ended after the op's final completion.
     Gone,
@@ -180,7 +184,7 @@ impl Table {
             lane,
             cancelled: false,
             detached: false,
-            early: None,
+            more: Vec::new(),
         });
         if index == self.generations.len() {
             self.generations.push(1);
@@ -214,7 +218,7 @@ impl Table {
             lane: None,
             cancelled: true,
             detached: false,
-            early: None,
+            more: Vec::new(),
         };
         std::mem::replace(&mut self.entries[index], retired)
     }
@@ -230,13 +234,18 @@ impl Table {
             self.counts.stale += 1;
             return Decision::Nothing;
         }
+        let done = entry.adopts.adopt(cqe);
         if cqe.more() {
-            // The result of an op that will have one more completion: only then is its memory free.
-            entry.early.get_or_insert(cqe);
-            return Decision::Nothing;
+            // One of several: the op's memory is the kernel's until the last.
+            return match &mut entry.state {
+                State::Waiting(waker) => {
+                    let waker = waker.take();
+                    entry.more.push(done);
+                    Decision::Wake(waker, Holds::none())
+                }
+                _ => Decision::Unheard(done),
+            };
         }
-        let result = entry.early.take().unwrap_or(cqe);
-        let done = entry.adopts.adopt(result);
         let holds = std::mem::take(&mut entry.holds);
         let cancelled = done.was_cancelled();
         let decision = match std::mem::replace(&mut entry.state, State::Retired) {
@@ -276,6 +285,9 @@ impl Table {
         let Some(entry) = self.get(tag) else {
             return Polled::Gone;
         };
+        if !entry.more.is_empty() {
+            return Polled::More(std::mem::take(&mut entry.more));
+        }
         match &mut entry.state {
             State::Waiting(Some(old)) if old.will_wake(waker) => Polled::Pending,
             State::Waiting(_) => Polled::OtherWaker,
@@ -285,6 +297,13 @@ impl Table {
             },
             State::Orphan(_) | State::Retired => Polled::Gone,
         }
+    }
+
+    /// Takes what an op was not told of yet.
+    #[must_use]
+    pub(crate) fn take_more(&mut self, tag: Tag) -> Vec<Completion> {
+        self.get(tag)
+            .map_or_else(Vec::new, |entry| std::mem::take(&mut entry.more))
     }
 
     /// Takes the op from a future that is being dropped. `op` is called, and its box kept, only if the op is still in flight.
@@ -374,12 +393,15 @@ impl Table {
             .filter(|(_, entry)| matches!(entry.state, State::Done(_)))
             .map(|(index, _)| Tag::new(index, self.generations[index]))
             .collect();
-        done.into_iter()
-            .filter_map(|tag| match self.remove(tag).state {
-                State::Done(done) => Some(done),
-                _ => None,
-            })
-            .collect()
+        let mut all = Vec::with_capacity(done.len());
+        for tag in done {
+            let entry = self.remove(tag);
+            all.extend(entry.more);
+            if let State::Done(done) = entry.state {
+                all.push(done);
+            }
+        }
+        all
     }
 
     /// Wakers of futures that still wait, so that they look once more.
@@ -406,190 +428,4 @@ impl Drop for Table {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Yields;
-    use super::*;
-    use crate::fd::Kind;
-    use std::os::fd::{AsRawFd, IntoRawFd};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicU32);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    struct Nothing;
-
-    impl Orphan for Nothing {
-        fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
-            None
-        }
-    }
-
-    fn insert(table: &mut Table, yields: Yields) -> Tag {
-        let waker = Waker::from(Arc::new(Count::default()));
-        table
-            .insert(0, Holds::none(), Adopts::new(yields, 0), None, waker)
-            .expect("there is room")
-    }
-
-    fn cqe(tag: Tag, res: i32, flags: u32) -> Cqe {
-        Cqe {
-            user_data: tag.0,
-            res,
-            flags,
-        }
-    }
-
-    fn take(table: &mut Table, tag: Tag) -> Option<Completion> {
-        match table.poll(tag, Waker::noop()) {
-            Polled::Ready(done) => Some(done),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn a_result_waits_for_its_future_and_is_taken_once() {
-        let mut table = Table::default();
-        let tag = insert(&mut table, Yields::Nothing);
-        assert!(take(&mut table, tag).is_none());
-        assert!(matches!(
-            table.complete(cqe(tag, 5, 0)),
-            Decision::Wake(Some(_), _)
-        ));
-        assert_eq!(table.in_flight(), 0);
-        assert_eq!(
-            take(&mut table, tag).and_then(|done| done.result().ok()),
-            Some(5)
-        );
-        assert!(matches!(table.poll(tag, Waker::noop()), Polled::Gone));
-    }
-
-    #[test]
-    fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
-        let mut table = Table::default();
-        let old = insert(&mut table, Yields::Nothing);
-        table.complete(cqe(old, 1, 0));
-        assert!(take(&mut table, old).is_some());
-        let new = insert(&mut table, Yields::Nothing);
-        assert_eq!(new.index(), old.index(), "the slot is used again");
-        assert!(matches!(table.complete(cqe(old, 2, 0)), Decision::Nothing));
-        assert!(
-            !table.cancel_once(old),
-            "nor does a late cancel of the old one hit the new one"
-        );
-        assert_eq!((table.counts.stale, table.in_flight()), (1, 1));
-        table.complete(cqe(new, 3, 0));
-        table.complete(cqe(new, 4, 0));
-        assert_eq!(
-            table.counts.stale, 2,
-            "a second final completion is stale, too"
-        );
-        assert_eq!(
-            take(&mut table, new).and_then(|done| done.result().ok()),
-            Some(3)
-        );
-    }
-
-    #[test]
-    fn a_slot_whose_generations_are_spent_is_never_used_again() {
-        let mut table = Table::default();
-        let first = insert(&mut table, Yields::Nothing);
-        table.complete(cqe(first, 0, 0));
-        take(&mut table, first);
-        table.generations[first.index()] = LAST_GENERATION - 1;
-        let last = insert(&mut table, Yields::Nothing);
-        assert_eq!(last.index(), first.index());
-        table.complete(cqe(last, 0, 0));
-        assert!(take(&mut table, last).is_some());
-        let next = insert(&mut table, Yields::Nothing);
-        assert_ne!(next.index(), first.index());
-    }
-
-    #[test]
-    fn memory_comes_back_only_when_no_more_is_promised() {
-        let mut table = Table::default();
-        let tag = insert(&mut table, Yields::Nothing);
-        assert!(matches!(
-            table.complete(cqe(tag, -libc::EINVAL, crate::kernel::abi::CQE_F_MORE)),
-            Decision::Nothing
-        ));
-        assert_eq!(table.in_flight(), 1, "an error with F_MORE is not the end");
-        assert!(matches!(table.complete(cqe(tag, 0, 0)), Decision::Wake(..)));
-        let done = take(&mut table, tag).expect("it is over");
-        assert_eq!(done.errno(), libc::EINVAL, "and the first result counts");
-    }
-
-    #[test]
-    fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
-        let mut table = Table::default();
-        let fd = std::fs::File::open("/dev/null")
-            .expect("/dev/null is there")
-            .into_raw_fd();
-        let tag = insert(&mut table, Yields::Descriptor(Kind::File));
-        assert!(matches!(
-            table.abandon(tag, || Box::new(Nothing)),
-            Abandoned::InFlight(_)
-        ));
-        match table.complete(cqe(tag, fd, 0)) {
-            Decision::Settle(settlement) => assert_eq!(
-                settlement.done.fd.as_ref().map(AsRawFd::as_raw_fd),
-                Some(fd)
-            ),
-            _ => panic!("an orphan is settled"),
-        }
-        let other = insert(&mut table, Yields::Nothing);
-        table.complete(cqe(other, 0, 0));
-        assert!(
-            take(&mut table, other).expect("it is over").fd.is_none(),
-            "0 bytes are not descriptor 0"
-        );
-    }
-
-    #[test]
-    fn the_tags_of_ops_and_the_drivers_own_never_meet() {
-        let mut table = Table::default();
-        assert!(insert(&mut table, Yields::Nothing).as_own().is_none());
-        for own in [
-            Own::Cancel,
-            Own::Wake,
-            Own::Eventfd,
-            Own::Close(0),
-            Own::Close(u32::MAX),
-        ] {
-            assert_eq!(Tag(Tag::own(own)).as_own(), Some(own));
-            assert!(matches!(
-                table.complete(cqe(Tag(Tag::own(own)), 0, 0)),
-                Decision::Nothing
-            ));
-        }
-    }
-
-    #[test]
-    fn what_is_in_flight_when_the_table_goes_is_leaked_and_not_freed() {
-        struct Freed(std::rc::Rc<std::cell::Cell<bool>>);
-        impl Drop for Freed {
-            fn drop(&mut self) {
-                self.0.set(true);
-            }
-        }
-        impl Orphan for Freed {
-            fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
-                None
-            }
-        }
-        let freed = std::rc::Rc::new(std::cell::Cell::new(false));
-        let mut table = Table::default();
-        let tag = insert(&mut table, Yields::Nothing);
-        let orphan = Freed(freed.clone());
-        table.abandon(tag, || Box::new(orphan));
-        drop(table);
-        assert!(!freed.get(), "the kernel may still write there");
-    }
-}
+mod tests;

@@ -1,0 +1,214 @@
+//! The laws of the table, on completions written by hand.
+
+use super::super::Yields;
+use super::*;
+use crate::fd::Kind;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Wake;
+
+#[derive(Default)]
+struct Count(AtomicU32);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Nothing;
+
+impl Orphan for Nothing {
+    fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
+        None
+    }
+}
+
+fn insert(table: &mut Table, yields: Yields) -> Tag {
+    let waker = Waker::from(Arc::new(Count::default()));
+    table
+        .insert(0, Holds::none(), Adopts::new(yields, 0), None, waker)
+        .expect("there is room")
+}
+
+fn cqe(tag: Tag, res: i32, flags: u32) -> Cqe {
+    Cqe {
+        user_data: tag.0,
+        res,
+        flags,
+    }
+}
+
+fn take(table: &mut Table, tag: Tag) -> Option<Completion> {
+    match table.poll(tag, Waker::noop()) {
+        Polled::Ready(done) => Some(done),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_result_waits_for_its_future_and_is_taken_once() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    assert!(take(&mut table, tag).is_none());
+    assert!(matches!(
+        table.complete(cqe(tag, 5, 0)),
+        Decision::Wake(Some(_), _)
+    ));
+    assert_eq!(table.in_flight(), 0);
+    assert_eq!(
+        take(&mut table, tag).and_then(|done| done.result().ok()),
+        Some(5)
+    );
+    assert!(matches!(table.poll(tag, Waker::noop()), Polled::Gone));
+}
+
+#[test]
+fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
+    let mut table = Table::default();
+    let old = insert(&mut table, Yields::Nothing);
+    table.complete(cqe(old, 1, 0));
+    assert!(take(&mut table, old).is_some());
+    let new = insert(&mut table, Yields::Nothing);
+    assert_eq!(new.index(), old.index(), "the slot is used again");
+    assert!(matches!(table.complete(cqe(old, 2, 0)), Decision::Nothing));
+    assert!(
+        !table.cancel_once(old),
+        "nor does a late cancel of the old one hit the new one"
+    );
+    assert_eq!((table.counts.stale, table.in_flight()), (1, 1));
+    table.complete(cqe(new, 3, 0));
+    table.complete(cqe(new, 4, 0));
+    assert_eq!(
+        table.counts.stale, 2,
+        "a second final completion is stale, too"
+    );
+    assert_eq!(
+        take(&mut table, new).and_then(|done| done.result().ok()),
+        Some(3)
+    );
+}
+
+#[test]
+fn a_slot_whose_generations_are_spent_is_never_used_again() {
+    let mut table = Table::default();
+    let first = insert(&mut table, Yields::Nothing);
+    table.complete(cqe(first, 0, 0));
+    take(&mut table, first);
+    table.generations[first.index()] = LAST_GENERATION - 1;
+    let last = insert(&mut table, Yields::Nothing);
+    assert_eq!(last.index(), first.index());
+    table.complete(cqe(last, 0, 0));
+    assert!(take(&mut table, last).is_some());
+    let next = insert(&mut table, Yields::Nothing);
+    assert_ne!(next.index(), first.index());
+}
+
+#[test]
+fn memory_comes_back_only_when_no_more_is_promised() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    let more = crate::kernel::abi::CQE_F_MORE;
+    assert!(matches!(
+        table.complete(cqe(tag, -libc::EINVAL, more)),
+        Decision::Wake(Some(_), _)
+    ));
+    assert_eq!(table.in_flight(), 1, "an error with F_MORE is not the end");
+    assert!(matches!(
+        table.complete(cqe(tag, 7, more)),
+        Decision::Wake(None, _)
+    ));
+    assert!(matches!(table.complete(cqe(tag, 0, 0)), Decision::Wake(..)));
+    assert_eq!(table.in_flight(), 0);
+    let Polled::More(early) = table.poll(tag, Waker::noop()) else {
+        panic!("what came first is told first");
+    };
+    let told: Vec<i32> = early.iter().map(Completion::errno).collect();
+    assert_eq!(told, [libc::EINVAL, 0]);
+    let last = take(&mut table, tag).expect("and then the last");
+    assert_eq!(last.result().ok(), Some(0));
+}
+
+#[test]
+fn what_an_abandoned_op_brings_before_its_end_is_unheard_and_not_kept() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    table.abandon(tag, || Box::new(Nothing));
+    for _ in 0..3 {
+        let more = cqe(tag, 1, crate::kernel::abi::CQE_F_MORE);
+        assert!(matches!(table.complete(more), Decision::Unheard(_)));
+    }
+    assert!(table.take_more(tag).is_empty());
+    assert!(matches!(
+        table.complete(cqe(tag, 0, 0)),
+        Decision::Settle(_)
+    ));
+}
+
+#[test]
+fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
+    let mut table = Table::default();
+    let fd = std::fs::File::open("/dev/null")
+        .expect("/dev/null is there")
+        .into_raw_fd();
+    let tag = insert(&mut table, Yields::Descriptor(Kind::File));
+    assert!(matches!(
+        table.abandon(tag, || Box::new(Nothing)),
+        Abandoned::InFlight(_)
+    ));
+    match table.complete(cqe(tag, fd, 0)) {
+        Decision::Settle(settlement) => assert_eq!(
+            settlement.done.fd.as_ref().map(AsRawFd::as_raw_fd),
+            Some(fd)
+        ),
+        _ => panic!("an orphan is settled"),
+    }
+    let other = insert(&mut table, Yields::Nothing);
+    table.complete(cqe(other, 0, 0));
+    assert!(
+        take(&mut table, other).expect("it is over").fd.is_none(),
+        "0 bytes are not descriptor 0"
+    );
+}
+
+#[test]
+fn the_tags_of_ops_and_the_drivers_own_never_meet() {
+    let mut table = Table::default();
+    assert!(insert(&mut table, Yields::Nothing).as_own().is_none());
+    for own in [
+        Own::Cancel,
+        Own::Wake,
+        Own::Eventfd,
+        Own::Close(0),
+        Own::Close(u32::MAX),
+    ] {
+        assert_eq!(Tag(Tag::own(own)).as_own(), Some(own));
+        assert!(matches!(
+            table.complete(cqe(Tag(Tag::own(own)), 0, 0)),
+            Decision::Nothing
+        ));
+    }
+}
+
+#[test]
+fn what_is_in_flight_when_the_table_goes_is_leaked_and_not_freed() {
+    struct Freed(std::rc::Rc<std::cell::Cell<bool>>);
+    impl Drop for Freed {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    impl Orphan for Freed {
+        fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
+            None
+        }
+    }
+    let freed = std::rc::Rc::new(std::cell::Cell::new(false));
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    let orphan = Freed(freed.clone());
+    table.abandon(tag, || Box::new(orphan));
+    drop(table);
+    assert!(!freed.get(), "the kernel may still write there");
+}
