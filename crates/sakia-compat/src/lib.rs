@@ -3,17 +3,35 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bound_io;
+#[cfg(feature = "hyper")]
 mod executor;
-mod io;
+mod face;
+mod owned_io;
+mod poll_io;
 mod reader;
+#[cfg(feature = "hyper")]
 mod serve;
-mod socket;
+mod sides;
+#[cfg(feature = "hyper")]
 mod timer;
 mod writer;
 
+pub use bound_io::BoundIo;
+#[cfg(feature = "hyper")]
 pub use executor::SakiaExecutor;
-pub use io::HyperIo;
+#[cfg(feature = "futures-io")]
+pub use face::futures::FromFutures;
+#[cfg(feature = "hyper")]
+pub use face::hyper::FromHyper;
+#[cfg(feature = "tokio-io")]
+pub use face::tokio::FromTokio;
+pub use owned_io::OwnedIo;
+pub use poll_io::{Parts, PollIo};
+#[cfg(feature = "hyper")]
 pub use serve::listener::Listener;
+#[cfg(feature = "hyper")]
 pub use serve::{ConnectInfo, Serve, Served, serve};
-pub use socket::Socket;
+pub use sides::{ReadSide, Socket, WriteSide};
+#[cfg(feature = "hyper")]
 pub use timer::SakiaTimer;

@@ -1,14 +1,15 @@
-//! The bridge's way in: one read in flight into a buffer of the bridge's own, handed out in pieces as hyper asks for them.
+//! The bridge's way in: one read in flight into a buffer of the bridge's own, handed out in pieces as the caller asks for them.
+//!
+//! States: something unread (the peer is not asked); nothing unread and `op` in flight (the kernel wakes); ended (for good).
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::rt::ReadBufCursor;
 use sakia::net::Read;
 
-use crate::socket::Stream;
+use crate::sides::Reads;
 
 /// The buffer that a connection begins with: most request heads fit, and so it is all that an idle connection costs.
 const SMALL: usize = 4 * 1024;
@@ -39,28 +40,29 @@ impl Reader {
         }
     }
 
-    /// Puts what has arrived behind the cursor; nothing, if the stream has ended.
-    pub(crate) fn poll(
+    /// Waits until something is unread, and shows it; nothing, if the stream has ended.
+    pub(crate) fn poll_fill(
         &mut self,
-        stream: &impl Stream,
+        stream: &impl Reads,
         cx: &mut Context<'_>,
-        mut to: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<usize>> {
-        // No room means nothing is asked for. To wait would be wrong: what arrived could not be handed out.
-        if to.remaining() == 0 {
-            return Poll::Ready(Ok(0));
+    ) -> Poll<io::Result<&[u8]>> {
+        if self.unread().is_empty() && !self.ended {
+            ready!(self.poll_read(stream, cx))?;
         }
-        if self.served == self.buf.len() && !self.ended {
-            ready!(self.fill(stream, cx))?;
-        }
-        let rest = &self.buf[self.served..];
-        let n = rest.len().min(to.remaining());
-        to.put_slice(&rest[..n]);
-        self.served += n;
-        Poll::Ready(Ok(n))
+        Poll::Ready(Ok(self.unread()))
     }
 
-    fn fill(&mut self, stream: &impl Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// What has arrived and was not handed out.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buf[self.served..]
+    }
+
+    /// Notes that so much of the unread was handed out.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.served = (self.served + n).min(self.buf.len());
+    }
+
+    fn poll_read(&mut self, stream: &impl Reads, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut op = match self.op.take() {
             Some(op) => op,
             None => stream.start_read(self.take_buffer()),
@@ -90,7 +92,7 @@ impl Reader {
         buf
     }
 
-    /// What has arrived and was not handed out. What a read in flight brings stays with the stream.
+    /// Gives what is unread. What a read in flight brings stays with the stream.
     pub(crate) fn into_unread(mut self) -> Vec<u8> {
         self.buf.split_off(self.served)
     }

@@ -2,9 +2,10 @@
 //!
 //! Small writes are copied, submitted and answered at once; what became of one is told by whatever comes next, which waits for it. Large
 //! ones go straight from the caller's slice, as much as the socket takes; where it takes nothing the caller waits for room, and no byte of its was
-//! copied: after `Pending` it may come back with other bytes.
+//! copied: after `Pending` it may come back with other bytes. A copy that has to queue behind somebody else's write on the stream keeps its place
+//! when it is detached: that is the driver's promise.
 //!
-//! States: idle; `op` (a copy is in flight; the kernel wakes); `waiting` (for room; poll(2) wakes). Never both.
+//! States: idle; `op` (a copy is in flight or queues; its end wakes); `waiting` (for room; poll(2) wakes). Never both.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -13,7 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use sakia::net::{Writable, WriteAll};
 
-use crate::socket::Stream;
+use crate::sides::Writes;
 
 /// From here on a copy costs more than the system call that it saves.
 pub(crate) const DIRECT: usize = 16 * 1024;
@@ -27,9 +28,6 @@ pub(crate) struct Writer {
     spare: Vec<u8>,
     /// The error of a write that was answered before it was known.
     failed: Option<io::Error>,
-    /// Whether the stream's way out is known to be ours. Before the first write of the bridge a write that somebody has
-    /// abandoned on the stream may still be under way; a copy would queue behind it, unsubmitted, and a drop would lose it.
-    ours: bool,
 }
 
 impl Writer {
@@ -39,26 +37,25 @@ impl Writer {
             waiting: None,
             spare: Vec::new(),
             failed: None,
-            ours: false,
         }
     }
 
     /// Writes the slices in order, or a beginning of them.
     pub(crate) fn poll_write(
         &mut self,
-        stream: &impl Stream,
+        stream: &impl Writes,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_flush(cx))?;
-        ready!(self.poll_room(cx))?;
         let total = bufs.iter().map(|buf| buf.len()).sum();
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
-        if total >= DIRECT || !self.ours {
+        if total >= DIRECT {
             return self.write_direct(stream, cx, bufs);
         }
+        self.waiting = None;
         self.gather(bufs);
         self.submit(stream, cx);
         Poll::Ready(Ok(total))
@@ -78,7 +75,7 @@ impl Writer {
     /// Waits for the write that is under way, then tells the peer that no more will come.
     pub(crate) fn poll_shutdown(
         &mut self,
-        stream: &impl Stream,
+        stream: &impl Writes,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
@@ -90,39 +87,44 @@ impl Writer {
         })
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(waiting) = &mut self.waiting else {
-            return Poll::Ready(Ok(()));
-        };
-        let result = ready!(Pin::new(waiting).poll(cx));
-        self.waiting = None;
-        Poll::Ready(result)
-    }
-
     /// Gives the socket what it takes of the slices, or waits until it takes something.
     fn write_direct(
         &mut self,
-        stream: &impl Stream,
+        stream: &impl Writes,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         let first = bufs.iter().find(|buf| !buf.is_empty());
         // A head and the beginning of its body go out as one: the copy is small, and two sends are two packets.
-        let whole = first.filter(|first| first.len() >= DIRECT || first.len() == total);
-        if whole.is_none() {
-            self.gather(bufs);
+        if let Some(first) = first.filter(|first| first.len() >= DIRECT) {
+            return self.poll_now(stream, cx, first);
         }
+        self.gather(bufs);
+        let gathered = std::mem::take(&mut self.spare);
+        let polled = self.poll_now(stream, cx, &gathered);
+        self.spare = gathered;
+        polled
+    }
+
+    /// Writes what the socket takes at once, or waits for room; no byte is kept meanwhile.
+    fn poll_now(
+        &mut self,
+        stream: &impl Writes,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         loop {
-            match stream.write_now(whole.map_or(&self.spare[..], |whole| &whole[..])) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => {
-                    self.ours |= result.is_ok();
-                    return Poll::Ready(result);
-                }
+            if let Some(waiting) = &mut self.waiting {
+                let result = ready!(Pin::new(waiting).poll(cx));
+                self.waiting = None;
+                result?;
             }
-            self.waiting = Some(stream.start_writable());
-            ready!(self.poll_room(cx))?;
+            match stream.write_now(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.waiting = Some(stream.start_writable());
+                }
+                result => return Poll::Ready(result),
+            }
         }
     }
 
@@ -135,7 +137,7 @@ impl Writer {
         }
     }
 
-    fn submit(&mut self, stream: &impl Stream, cx: &mut Context<'_>) {
+    fn submit(&mut self, stream: &impl Writes, cx: &mut Context<'_>) {
         let mut op = stream.start_write(std::mem::take(&mut self.spare));
         match Pin::new(&mut op).poll(cx) {
             Poll::Pending => self.op = Some(op),

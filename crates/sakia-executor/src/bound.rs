@@ -121,6 +121,28 @@ impl<T: 'static> Bound<T> {
         }
     }
 
+    /// Uses the value, which does not move, through `&mut`.
+    ///
+    /// ```
+    /// # use sakia_executor::{Bound, block_on};
+    /// block_on(async {
+    ///     let mut value = Bound::new(vec![1]);
+    ///     value.with(|mut list| list.push(2));
+    ///     assert_eq!(*value.get(), [1, 2]);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the runtime's, and after the end of the runtime.
+    #[track_caller]
+    pub fn with<R>(&mut self, code: impl FnOnce(Pin<&mut T>) -> R) -> R {
+        match self.keeper.with(code) {
+            Ok(result) => result,
+            Err(lost) => self.refuse(&lost),
+        }
+    }
+
     /// Tells whether this is the thread of the value's runtime.
     ///
     /// ```
@@ -162,10 +184,7 @@ impl<F: Future + 'static> Future for Bound<F> {
     ///
     /// On another thread than the runtime's, and after the end of the runtime.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        match self.keeper.with(|future| future.poll(cx)) {
-            Ok(polled) => polled,
-            Err(lost) => self.refuse(&lost),
-        }
+        self.with(|future| future.poll(cx))
     }
 }
 

@@ -366,6 +366,25 @@ impl<S: StreamSocket> OwnedWriteHalf<S> {
         self.stream.writable()
     }
 
+    /// Tells the peer that no more will come, on the spot (shutdown(2) SHUT_WR). A write that is under way is not waited for; the drop of
+    /// the half does wait.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let (a, b) = sakia::net::UnixStream::pair()?;
+    /// let (_read, write) = a.into_split();
+    /// write.shutdown()?;
+    /// assert_eq!(b.read(Vec::with_capacity(8)).await.0?, 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As shutdown(2).
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.stream.handle().shutdown(std::net::Shutdown::Write)
+    }
+
     /// Tells the address of this end.
     ///
     /// ```

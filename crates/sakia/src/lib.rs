@@ -49,7 +49,8 @@ pub use sakia_driver::{
     Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking, submit,
 };
 pub use sakia_executor::{
-    AbortHandle, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, spawn, yield_now,
+    AbortHandle, Bound, BoundRef, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, bound, spawn,
+    yield_now,
 };
 
 pub use sakia_buf as buf;

@@ -15,7 +15,7 @@ use super::activity::Limits;
 use super::state::{Registered, Shared};
 use super::tracked::Tracked;
 use super::watched::Watched;
-use crate::{HyperIo, Socket};
+use crate::{PollIo, Socket};
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<S> Serving<S> {
             activity: activity.clone(),
             peer,
         };
-        let io = Watched::new(HyperIo::new(stream), activity.clone());
+        let io = Watched::new(PollIo::new(stream), activity.clone());
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut told = false;
         let mut timer = None;

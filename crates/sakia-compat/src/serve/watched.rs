@@ -8,15 +8,15 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::activity::Activity;
-use crate::{HyperIo, Socket};
+use crate::{PollIo, Socket};
 
 pub(crate) struct Watched<S: Socket> {
-    io: HyperIo<S>,
+    io: PollIo<S>,
     activity: Rc<Activity>,
 }
 
 impl<S: Socket> Watched<S> {
-    pub(crate) fn new(io: HyperIo<S>, activity: Rc<Activity>) -> Self {
+    pub(crate) fn new(io: PollIo<S>, activity: Rc<Activity>) -> Self {
         Self { io, activity }
     }
 
@@ -37,9 +37,9 @@ impl<S: Socket> Read for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        to: ReadBufCursor<'_>,
+        mut to: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if ready!(self.io.poll_receive(cx, to))? > 0 {
+        if ready!(self.io.read(cx, to.remaining(), |arrived| to.put_slice(arrived)))? > 0 {
             self.activity.received();
         }
         Poll::Ready(Ok(()))
