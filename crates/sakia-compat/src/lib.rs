@@ -2,6 +2,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a face nobody calls the engine.
+#![cfg_attr(
+    not(any(feature = "futures-io", feature = "hyper", feature = "tokio-io")),
+    allow(dead_code)
+)]
 
 mod bound_io;
 #[cfg(feature = "hyper")]

@@ -39,7 +39,11 @@ impl<S: Socket> Read for Watched<S> {
         cx: &mut Context<'_>,
         mut to: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if ready!(self.io.read(cx, to.remaining(), |arrived| to.put_slice(arrived)))? > 0 {
+        if ready!(
+            self.io
+                .read(cx, to.remaining(), |arrived| to.put_slice(arrived))
+        )? > 0
+        {
             self.activity.received();
         }
         Poll::Ready(Ok(()))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, Write};
 use sakia::net::TcpStream;
-use sakia_compat::{HyperIo, Socket};
+use sakia_compat::{PollIo, ReadSide, WriteSide};
 
 /// How long a test waits for what ought to come at once.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -35,11 +35,11 @@ pub async fn beside<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
 }
 
 /// A connection over the loopback: our end on the bridge, the peer's of std.
-pub fn pair() -> (HyperIo<TcpStream>, StdStream) {
+pub fn pair() -> (PollIo<TcpStream>, StdStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = dial(listener.local_addr().unwrap());
     let (ours, _) = listener.accept().unwrap();
-    (HyperIo::new(TcpStream::from_std(ours).unwrap()), peer)
+    (PollIo::new(TcpStream::from_std(ours).unwrap()), peer)
 }
 
 /// A connection of std's that does not wait for ever.
@@ -62,23 +62,23 @@ pub fn pattern(len: usize) -> Vec<u8> {
 }
 
 /// One poll of a write: what it answered right away.
-pub async fn try_write<S: Socket>(io: &mut HyperIo<S>, buf: &[u8]) -> Poll<io::Result<usize>> {
+pub async fn try_write<S: WriteSide>(io: &mut PollIo<S>, buf: &[u8]) -> Poll<io::Result<usize>> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_write(cx, buf))).await
 }
 
-pub async fn write<S: Socket>(io: &mut HyperIo<S>, buf: &[u8]) -> io::Result<usize> {
+pub async fn write<S: WriteSide>(io: &mut PollIo<S>, buf: &[u8]) -> io::Result<usize> {
     poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, buf)).await
 }
 
-pub async fn write_vectored<S: Socket>(
-    io: &mut HyperIo<S>,
+pub async fn write_vectored<S: WriteSide>(
+    io: &mut PollIo<S>,
     bufs: &[IoSlice<'_>],
 ) -> io::Result<usize> {
     poll_fn(|cx| Pin::new(&mut *io).poll_write_vectored(cx, bufs)).await
 }
 
 /// Writes all, in writes of at most `piece` bytes.
-pub async fn write_all<S: Socket>(io: &mut HyperIo<S>, mut buf: &[u8], piece: usize) {
+pub async fn write_all<S: WriteSide>(io: &mut PollIo<S>, mut buf: &[u8], piece: usize) {
     while !buf.is_empty() {
         let n = write(io, &buf[..buf.len().min(piece)]).await.unwrap();
         assert!(n > 0);
@@ -86,16 +86,16 @@ pub async fn write_all<S: Socket>(io: &mut HyperIo<S>, mut buf: &[u8], piece: us
     }
 }
 
-pub async fn flush<S: Socket>(io: &mut HyperIo<S>) -> io::Result<()> {
+pub async fn flush<S: WriteSide>(io: &mut PollIo<S>) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await
 }
 
-pub async fn shutdown<S: Socket>(io: &mut HyperIo<S>) -> io::Result<()> {
+pub async fn shutdown<S: WriteSide>(io: &mut PollIo<S>) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *io).poll_shutdown(cx)).await
 }
 
 /// Reads at most `room` bytes.
-pub async fn read<S: Socket>(io: &mut HyperIo<S>, room: usize) -> io::Result<Vec<u8>> {
+pub async fn read<S: ReadSide>(io: &mut PollIo<S>, room: usize) -> io::Result<Vec<u8>> {
     let mut memory = vec![0; room];
     let mut buf = ReadBuf::new(&mut memory);
     poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, buf.unfilled())).await?;
@@ -103,7 +103,7 @@ pub async fn read<S: Socket>(io: &mut HyperIo<S>, room: usize) -> io::Result<Vec
 }
 
 /// One poll of a read, which brings nothing yet.
-pub async fn start_read<S: Socket>(io: &mut HyperIo<S>) {
+pub async fn start_read<S: ReadSide>(io: &mut PollIo<S>) {
     let mut memory = [0; 16];
     let mut buf = ReadBuf::new(&mut memory);
     let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_read(cx, buf.unfilled()))).await;
@@ -111,7 +111,7 @@ pub async fn start_read<S: Socket>(io: &mut HyperIo<S>) {
 }
 
 /// Writes until the socket takes no more; answers what it took. `Pending` came last.
-pub async fn fill<S: Socket>(io: &mut HyperIo<S>, byte: u8) -> usize {
+pub async fn fill<S: WriteSide>(io: &mut PollIo<S>, byte: u8) -> usize {
     let block = vec![byte; 64 * 1024];
     let mut total = 0;
     loop {

@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use sakia::net::UnixStream;
-use sakia_compat::{HyperIo, SakiaTimer};
+use sakia_compat::{PollIo, SakiaTimer};
 
 use crate::help::*;
 
@@ -35,10 +35,10 @@ fn large_bodies_go_both_ways_between_hypers_client_and_server() {
         let server = sakia::spawn(async move {
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(SakiaTimer);
-            http.serve_connection(HyperIo::new(theirs), service_fn(reverse))
+            http.serve_connection(PollIo::new(theirs), service_fn(reverse))
                 .await
         });
-        let io = HyperIo::new(ours);
+        let io = PollIo::new(ours);
         let (mut send, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
         let client = sakia::spawn(connection);
         for len in [0, 1, 1000, 16 * 1024, 100_000, 5 << 20] {

@@ -1,7 +1,10 @@
 //! The bridge's promises as tests: one binary, one module a subject. Helpers are in `help`.
 
+mod faces;
+mod halves;
 mod help;
 mod http;
+mod owned;
 mod read;
 mod serve;
 mod stop;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::Shutdown;
 
 use sakia::net::UnixStream;
-use sakia_compat::HyperIo;
+use sakia_compat::PollIo;
 
 use crate::help::*;
 
@@ -74,19 +74,37 @@ fn a_large_stream_arrives_whole_through_the_growing_buffer() {
 fn taking_the_stream_back_loses_no_byte() {
     run(async {
         let (a, b) = UnixStream::pair().unwrap();
-        let mut io = HyperIo::new(a);
+        let mut io = PollIo::new(a);
         b.write_all("one two").await.0.unwrap();
         assert_eq!(read(&mut io, 3).await.unwrap(), b"one");
-        let (stream, unread) = io.into_inner();
-        assert_eq!(unread, b" two");
+        let parts = io.into_parts().await;
+        assert_eq!(parts.unread, b" two");
 
         // With a read under way: what it brings belongs to the stream.
-        let mut io = HyperIo::new(stream);
+        let mut io = PollIo::new(parts.stream);
         start_read(&mut io).await;
-        let (stream, unread) = io.into_inner();
-        assert!(unread.is_empty());
+        let parts = io.into_parts().await;
+        assert!(parts.unread.is_empty());
         b.write_all("three").await.0.unwrap();
-        assert_eq!(stream.read(Vec::with_capacity(16)).await.1, b"three");
+        let three = parts.stream.read(Vec::with_capacity(16)).await.1;
+        assert_eq!(three, b"three");
+    });
+}
+
+#[test]
+fn a_read_that_is_polled_from_another_task_wakes_that_one() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        // The first poll is of this task, which then asks no more.
+        start_read(&mut io).await;
+        let other = sakia::spawn(async move { read(&mut io, 16).await.unwrap() });
+        sakia::yield_now().await;
+        peer.write_all(b"to you").unwrap();
+        let got = sakia::time::timeout(SOON, other).await;
+        assert_eq!(
+            got.expect("the other task was not woken").unwrap(),
+            b"to you"
+        );
     });
 }
 
@@ -95,6 +113,7 @@ fn a_reset_is_an_error_and_the_bridge_can_be_asked_again() {
     run(async {
         let (mut io, peer) = pair();
         write(&mut io, b"unread").await.unwrap();
+        flush(&mut io).await.unwrap();
         drop(peer);
         let error = read(&mut io, 16).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IoSlice, Read as _};
 use std::time::Duration;
 
 use sakia::net::UnixStream;
-use sakia_compat::HyperIo;
+use sakia_compat::PollIo;
 
 use crate::help::*;
 
@@ -61,7 +61,7 @@ fn small_and_large_writes_keep_their_order() {
 }
 
 /// Writes until an accepted write is stuck in the kernel, since the peer takes nothing; answers all that was accepted.
-async fn write_until_stuck(io: &mut HyperIo<sakia::net::TcpStream>) -> Vec<u8> {
+async fn write_until_stuck(io: &mut PollIo<sakia::net::TcpStream>) -> Vec<u8> {
     let all = pattern(16 << 20);
     let mut accepted = 0;
     loop {
@@ -106,22 +106,83 @@ fn the_end_of_the_runtime_waits_for_an_accepted_write() {
 }
 
 #[test]
-fn the_first_write_waits_for_one_that_was_abandoned_on_the_stream() {
+fn a_small_write_behind_one_that_was_abandoned_on_the_stream_keeps_its_place_when_the_bridge_is_dropped()
+ {
     run(async {
-        let (io, peer) = pair();
-        let (stream, _) = io.into_inner();
+        let (mut io, peer) = pair();
+        assert_eq!(write(&mut io, b"first").await.unwrap(), 5);
+        flush(&mut io).await.unwrap();
         let before = pattern(8 << 20);
-        let write_before = stream.write_all(before.clone());
+        let write_before = io.get_ref().write_all(before.clone());
         sakia::time::timeout(Duration::from_millis(20), write_before)
             .await
             .unwrap_err();
-        let mut io = HyperIo::new(stream);
-        assert!(try_write(&mut io, b"tail").await.is_pending());
-        let reading = sakia::spawn(beside(move || read_late(peer)));
         assert_eq!(write(&mut io, b"tail").await.unwrap(), 4);
         drop(io);
+        let got = beside(move || read_late(peer)).await;
+        let rest = got.strip_prefix(b"first").expect("the first write");
+        assert!(
+            rest.strip_suffix(b"tail") == Some(&before),
+            "{} bytes",
+            rest.len()
+        );
+    });
+}
+
+#[test]
+fn a_large_write_waits_for_one_that_was_abandoned_on_the_stream() {
+    run(async {
+        let (mut io, peer) = pair();
+        let before = pattern(8 << 20);
+        let write_before = io.get_ref().write_all(before.clone());
+        sakia::time::timeout(Duration::from_millis(20), write_before)
+            .await
+            .unwrap_err();
+        let tail = pattern(LARGE);
+        assert!(try_write(&mut io, &tail).await.is_pending());
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        write_all(&mut io, &tail, LARGE).await;
+        drop(io);
         let got = reading.await.unwrap();
-        assert!(got.strip_suffix(b"tail") == Some(&before));
+        assert!(got.strip_suffix(&tail[..]) == Some(&before));
+    });
+}
+
+#[test]
+fn taking_the_stream_back_waits_for_the_write_and_tells_what_became_of_it() {
+    run(async {
+        let (mut io, peer) = pair();
+        let accepted = fill(&mut io, b'a').await;
+        assert_eq!(write(&mut io, b"last").await.unwrap(), 4);
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        let parts = io.into_parts().await;
+        parts.written.unwrap();
+        drop(parts.stream);
+        assert_eq!(reading.await.unwrap().len(), accepted + 4);
+
+        let parts = reset_by_the_peer().await.into_parts().await;
+        assert!(is_broken(&parts.written.unwrap_err()));
+    });
+}
+
+#[test]
+fn a_write_that_is_polled_from_another_task_wakes_that_one() {
+    run(async {
+        let (mut io, peer) = pair();
+        fill(&mut io, b'a').await;
+        // The last poll was of this task, which then asks no more.
+        let other = sakia::spawn(async move { write(&mut io, &[b'b'; LARGE]).await });
+        sakia::yield_now().await;
+        let reading = sakia::spawn(beside(move || read_late(peer)));
+        let wrote = sakia::time::timeout(SOON, other).await;
+        assert!(
+            wrote
+                .expect("the other task was not woken")
+                .unwrap()
+                .unwrap()
+                > 0
+        );
+        assert_eq!(reading.await.unwrap().last(), Some(&b'b'));
     });
 }
 
@@ -142,7 +203,7 @@ fn after_pending_the_caller_may_come_back_with_other_bytes() {
 }
 
 /// A connection that has written before, so that small writes are copied, and whose peer has reset it.
-async fn reset_by_the_peer() -> HyperIo<sakia::net::TcpStream> {
+async fn reset_by_the_peer() -> PollIo<sakia::net::TcpStream> {
     let (mut io, mut peer) = pair();
     write(&mut io, b"hello").await.unwrap();
     write(&mut io, b"unread").await.unwrap();
@@ -215,7 +276,7 @@ fn a_shutdown_waits_for_the_write_before_it() {
 fn small_slices_go_out_as_one_and_a_head_takes_the_beginning_of_its_body_along() {
     run(async {
         let (a, b) = UnixStream::pair().unwrap();
-        let mut io = HyperIo::new(a);
+        let mut io = PollIo::new(a);
         assert!(hyper::rt::Write::is_write_vectored(&io));
         let body = pattern(LARGE);
         let head = b"head";
