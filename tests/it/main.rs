@@ -11,6 +11,7 @@ mod exits_sockets;
 mod exits_stuck;
 mod fuse;
 mod own_opcode;
+mod passed;
 mod receipts;
 mod runtime;
 mod support;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 mod sys;
 
 pub use sys::{
-    Limit, at_number, cpu_time, deny_io_uring, drop_to_user, mount_overlay, set_limit, xattr,
+    Limit, at_number, cpu_time, deny_io_uring, drop_to_user, has_no_writer, mount_overlay,
+    set_limit, xattr,
 };
 
 const CHILD: &str = "SAKIA_TEST_CHILD";

@@ -35,6 +35,22 @@ pub fn set_limit(limit: Limit, value: u64) {
     assert_eq!(set, 0, "setrlimit: {}", io::Error::last_os_error());
 }
 
+/// Whether nobody has the writing end of this pipe open any more.
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn has_no_writer(reader: &io::PipeReader) -> bool {
+    let mut poll = libc::pollfd {
+        fd: reader.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, a local; it names a descriptor that is open.
+    let polled = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    assert!(polled >= 0, "poll: {}", io::Error::last_os_error());
+    poll.revents & libc::POLLHUP != 0
+}
+
 /// Becomes another user for good, so that limits count (root is exempt from RLIMIT_MEMLOCK).
 ///
 /// # Errors

@@ -180,7 +180,7 @@ impl<V: IoVecBufMut, A> fmt::Debug for Message<V, A> {
 
 pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Recv<'_, B> {
     Borrowed::new(Payload {
-        recv: ops::recv_msg(fd, [buf]),
+        recv: ops::recv_from(fd, [buf]),
     })
 }
 
@@ -192,7 +192,7 @@ pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Recv<'_, B> {
 
 pub fn recv_from<B: IoBufMut, A: Address>(fd: &Fd, buf: B) -> RecvFrom<'_, B, A> {
     Borrowed::new(Datagram {
-        recv: ops::recv_msg(fd, [buf]),
+        recv: ops::recv_from(fd, [buf]),
         addr: PhantomData,
     })
 }

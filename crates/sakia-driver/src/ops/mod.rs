@@ -46,7 +46,7 @@ pub use open::{Open, OpenHow, open};
 pub use outward::{Send, send, send_all, write, write_all};
 pub use path::{hard_link, make_dir, rename, symlink, unlink};
 pub use poll::{Readable, Writable, readable, writable};
-pub use recv_message::{Received, RecvMsg, peek_msg, recv_msg};
+pub use recv_message::{Received, RecvMsg, peek_msg, recv_from, recv_msg};
 pub use release::{Leftovers, Message, Release, release};
 pub use socket::{OpenSocket, socket};
 pub use splice::{Splice, splice};

@@ -65,6 +65,8 @@ pub struct RecvMsg<V> {
     control: Control,
     shape: Shape,
     peek: bool,
+    /// Whether the caller takes what came beside the bytes. Otherwise it is closed here, in the driver's way.
+    takes: bool,
 }
 
 impl<V: IoVecBufMut> RecvMsg<V> {
@@ -73,6 +75,7 @@ impl<V: IoVecBufMut> RecvMsg<V> {
     }
 
     fn received(self, len: usize, from: SockAddr, truncated: bool, beside: Beside) -> Step<Self> {
+        let beside = Some(beside).filter(|_| self.takes).unwrap_or_default();
         let received = Received {
             len,
             from,
@@ -253,8 +256,11 @@ impl Fd {
     }
 }
 
-fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, room: bool) -> Laned<RecvMsg<V>> {
+fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, takes: bool) -> Laned<RecvMsg<V>> {
     let shape = Shape::of(fd.kind());
+    // Only Unix sockets are sent descriptors. There is room for them also where they are not taken, so that a receive that is dropped
+    // loses none; but with room the kernel would make a copy of each for one that peeks.
+    let room = !peek && !matches!(fd.kind(), Kind::UdpSocket | Kind::TcpStream);
     let op = RecvMsg {
         fd: None,
         capacity: bufs.total_capacity(),
@@ -268,6 +274,7 @@ fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, room: bool) -> Laned<Re
         },
         shape,
         peek,
+        takes,
     };
     Laned::new(fd.inner().clone(), op)
 }
@@ -280,13 +287,18 @@ fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, room: bool) -> Laned<Re
 /// # Cancellation
 /// A message that arrives for a future that was dropped is given to the next call, with its descriptors.
 pub fn recv_msg<V: IoVecBufMut>(fd: &Fd, bufs: V) -> Laned<RecvMsg<V>> {
-    // Only Unix sockets are sent descriptors.
-    let room = !matches!(fd.kind(), Kind::UdpSocket | Kind::TcpStream);
-    receive(fd, bufs, false, room)
+    receive(fd, bufs, false, true)
+}
+
+/// The same, for the bytes and their sender alone: what came beside them is closed.
+///
+/// # Cancellation
+/// As [`recv_msg`]: a message that arrives for a future that was dropped is whole.
+pub fn recv_from<V: IoVecBufMut>(fd: &Fd, bufs: V) -> Laned<RecvMsg<V>> {
+    receive(fd, bufs, false, false)
 }
 
 /// The same, and leaves the message there (MSG_PEEK), with what came beside it.
 pub fn peek_msg<V: IoVecBufMut>(fd: &Fd, bufs: V) -> Laned<RecvMsg<V>> {
-    // With room for them the kernel would make a copy of each descriptor.
     receive(fd, bufs, true, false)
 }
