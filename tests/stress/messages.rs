@@ -9,6 +9,7 @@ use sakia::prelude::*;
 use crate::acts::World;
 use crate::chance::Chance;
 use crate::echo::numbered;
+use crate::streams::write_numbered;
 
 /// Records over a Unix socket, some with a descriptor: each comes once, whole, in order, with what was sent beside it. Those that nobody takes
 /// are closed with the socket.
@@ -51,17 +52,7 @@ pub async fn records(chance: &Chance, world: &World) {
 pub async fn receipts(chance: &Chance, world: &World) {
     let (writer, reader) = pipe::pipe().expect("a pipe can be made");
     let total = 1 + chance.below(30_000);
-    let task = sakia::spawn(async move {
-        let mut sent = 0;
-        while sent < total {
-            let chunk: Vec<u8> = (sent..total.min(sent + 2000)).map(numbered).collect();
-            sent += chunk.len();
-            if let Err(error) = writer.write_all(chunk).await.0 {
-                assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-                return;
-            }
-        }
-    });
+    let task = sakia::spawn(write_numbered(writer, total));
     let mut got = 0;
     while got < total {
         let buf = Vec::with_capacity(1 + chance.below(3000));

@@ -190,22 +190,24 @@ pub async fn accepts(chance: &Chance, world: &World) {
     }
 }
 
+/// Writes numbered bytes, up to the total or until the reader was given up with the task that had it.
+pub async fn write_numbered(mut writer: impl AsyncWrite, total: usize) {
+    let mut sent = 0;
+    while sent < total {
+        let chunk: Vec<u8> = (sent..total.min(sent + 3000)).map(numbered).collect();
+        sent += chunk.len();
+        if let Err(error) = AsyncWriteExt::write_all(&mut writer, chunk).await.0 {
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            return;
+        }
+    }
+}
+
 /// A pair: one task writes numbered bytes, the other reads; half way the stream may go to std and back.
 pub async fn unix_pair(chance: &Chance, world: &World) {
     let (writer, mut reader) = UnixStream::pair().expect("a pair can be made");
     let total = 1 + chance.below(60_000);
-    let task = sakia::spawn(async move {
-        let mut sent = 0;
-        while sent < total {
-            let chunk: Vec<u8> = (sent..total.min(sent + 3000)).map(numbered).collect();
-            sent += chunk.len();
-            if let Err(error) = writer.write_all(chunk).await.0 {
-                // The reader was given up, with the task that had it.
-                assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-                return;
-            }
-        }
-    });
+    let task = sakia::spawn(write_numbered(writer, total));
     let mut got = 0;
     while got < total {
         let read = chance
