@@ -97,6 +97,27 @@ fn a_close_waits_for_a_future_that_still_reads_and_is_woken_when_it_goes() {
 }
 
 #[test]
+fn a_close_that_waits_for_an_op_alone_is_woken_by_the_end_of_the_op() {
+    let driver = driver();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let ours = adopt(&driver, reader, Kind::Pipe);
+    // A positioned read stands in no lane: nothing but its last completion lets go of the descriptor. -1 is where the pipe stands.
+    let mut read = ops::read_at(&ours, Vec::with_capacity(1), u64::MAX);
+    assert!(poll(&driver, &mut read).is_pending());
+    turns(&driver, 1);
+    let mut close = sakia_driver::close(ours);
+    let count = Count::new(None);
+    let waker = std::task::Waker::from(count.clone());
+    assert!(poll_by(&driver, &mut close, &waker).is_pending());
+    std::io::Write::write_all(&mut writer, b"x").unwrap();
+    turns(&driver, 2);
+    assert!(count.wakes() > 0, "or the close waits for ever");
+    assert!(poll(&driver, &mut close).is_ready());
+    assert_eq!(block_on(&driver, read).1, b"x");
+    end(&driver);
+}
+
+#[test]
 fn a_socket_with_linger_is_closed_by_the_table_and_does_not_block_the_drop() {
     let driver = driver();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
