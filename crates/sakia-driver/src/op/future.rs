@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::lane::Leftover;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Cancel, Completion, Op, Refusal};
+use super::{Cancel, Completion, Op, Orphan, Refusal};
 use crate::driver::Driver;
 use crate::kernel::abi::Sqe;
 
@@ -226,6 +226,27 @@ where
     }
 }
 
+/// An op that is being given up: its value, which the table drops after the final completion.
+///
+/// It stays in a `MaybeUninit` on the way into its box and there, for the same reason as in its future: a typed move would claim the
+/// memory of a `Box` that the kernel still writes.
+struct Resting<O>(MaybeUninit<O>);
+
+impl<O: Op> Orphan for Resting<O> {
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        // SAFETY: `give_up`, which alone makes a `Resting`, puts an initialised value in, and only the drop takes it out. It is
+        // settled with its final completion: the kernel has let go of its memory.
+        Op::settle(unsafe { self.0.assume_init_mut() }, done)
+    }
+}
+
+impl<O> Drop for Resting<O> {
+    fn drop(&mut self) {
+        // SAFETY: as in `settle`; the table drops it after the final completion, or never.
+        unsafe { self.0.assume_init_drop() }
+    }
+}
+
 /// What is left of an op whose future is being dropped.
 #[derive(Default)]
 pub(super) struct GivenUp {
@@ -257,9 +278,9 @@ impl<O: Op> Submit<O> {
         // SAFETY: the value is initialised (it was at `InFlight`). It stays in its `MaybeUninit` for this call, at the stage `Gone`, so
         // that a panic in it leaks the memory that the kernel may still have, and frees nothing.
         let mut leftovers = [unsafe { self.op.assume_init_mut() }.abandon(), None];
-        // SAFETY: the value is initialised and is moved out exactly once: into the table's box while the
+        // SAFETY: the value is initialised and is moved out exactly once, as bytes: into the table's box while the
         // kernel still has its memory, which does not move with it, or to be dropped below after the final completion.
-        let mut op = Some(unsafe { self.op.assume_init_read() });
+        let mut op = Some(Resting(unsafe { std::ptr::read(&raw const self.op) }));
         let abandoned = driver.abandon(tag, || Box::new(op.take().expect("the table asks once")));
         let mut waiter = None;
         match abandoned {
