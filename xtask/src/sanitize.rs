@@ -50,6 +50,10 @@ const SANITIZERS: &[Sanitizer] = &[
                 test: "a_file_of_any_size_is_served_in_constant_memory",
                 why: FAT,
             },
+            Skip {
+                test: "ten_thousand_idle_connections_cost_little_and_are_ended_by_the_stop",
+                why: FAT,
+            },
         ],
     },
     Sanitizer {
@@ -68,6 +72,10 @@ const SANITIZERS: &[Sanitizer] = &[
             },
             Skip {
                 test: "a_file_of_any_size_is_served_in_constant_memory",
+                why: FAT,
+            },
+            Skip {
+                test: "ten_thousand_idle_connections_cost_little_and_are_ended_by_the_stop",
                 why: FAT,
             },
             Skip {
