@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::driver::{Driver, Park, Phase, push_cancel};
+use crate::cancels::push_cancel;
+use crate::driver::{Driver, Park, Phase};
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::graveyard;
 use crate::kernel::abi::opcode;

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cancels::Cancels;
 use crate::close::CloseTable;
 use crate::fd::ledger::Ledger;
-use crate::fd::{Descriptor, FdInfo, FdRef, FdState, Kind};
+use crate::fd::{FdInfo, FdState, Kind};
 use crate::fork::ForkGuard;
-use crate::kernel::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, opcode};
+use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::Call;
 use crate::kernel::choose::KernelChoice;
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
@@ -141,20 +142,14 @@ impl Drop for Depth<'_> {
     }
 }
 
-/// An orphan that nobody waited for when it was abandoned.
-struct IdleOrphan {
-    fd: Weak<Descriptor>,
-    side: Side,
-    tag: Tag,
-}
-
 /// An io_uring driver for one thread. See the [crate's page](crate) for its life.
 pub struct Driver {
     core: RefCell<Core>,
     pending: RefCell<Pending>,
     ledger: RefCell<Ledger>,
     mounts: RefCell<Mounts>,
-    idle: RefCell<Vec<IdleOrphan>>,
+    cancels: Cancels,
+    this: Weak<Self>,
     unparker: Arc<Unparker>,
     eventfd: Cell<Option<KernelFd>>,
     /// Where the kernel writes the eventfd's counter. Leaked with the ring if the read never ends.
@@ -188,7 +183,8 @@ impl Driver {
             eventfd.as_raw_fd(),
             kernel.sleeper(),
         ));
-        let driver = Rc::new(Self {
+        let fork = ForkGuard::new()?;
+        let driver = Rc::new_cyclic(|this| Self {
             core: RefCell::new(Core {
                 kernel,
                 table: Table::default(),
@@ -200,12 +196,13 @@ impl Driver {
             pending: RefCell::default(),
             ledger: RefCell::default(),
             mounts: RefCell::default(),
-            idle: RefCell::default(),
+            cancels: Cancels::default(),
+            this: this.clone(),
             unparker,
             eventfd: Cell::new(Some(eventfd)),
             counter: Box::new(Cell::new(0)),
             clock,
-            fork: ForkGuard::new()?,
+            fork,
             phase: Cell::new(Phase::Running),
             depth: Cell::new(0),
             panics: Cell::new(0),
@@ -236,6 +233,14 @@ impl Driver {
 
     pub(crate) fn mounts(&self) -> RefMut<'_, Mounts> {
         self.mounts.borrow_mut()
+    }
+
+    pub(crate) fn cancels(&self) -> &Cancels {
+        &self.cancels
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Self> {
+        self.this.clone()
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -380,61 +385,8 @@ impl Driver {
         self.core().table.detach(tag);
     }
 
-    /// Asks the kernel to end an op, once. The request goes out with the next turn; only the op's own completion says what came of it.
-    pub(crate) fn cancel(&self, tag: Tag) {
-        if self.phase() == Phase::Ended || self.is_forked() {
-            return;
-        }
-        let mut core = self.core();
-        if core.table.cancel_once(tag) {
-            push_cancel(&mut core, tag.0);
-            drop(core);
-            self.stir();
-        }
-    }
-
-    /// Cancels the orphan at the next turn, unless somebody has come for it by then.
-    pub(crate) fn cancel_if_idle(&self, fd: &FdRef, side: Side, tag: Tag) {
-        let fd = Rc::downgrade(fd);
-        self.idle.borrow_mut().push(IdleOrphan { fd, side, tag });
-        self.stir();
-    }
-
-    fn sweep_idle(&self) {
-        if self.idle.borrow().is_empty() {
-            return;
-        }
-        let idle = std::mem::take(&mut *self.idle.borrow_mut());
-        for IdleOrphan { fd, side, tag } in idle {
-            let wanted = fd.upgrade().is_some_and(|fd| {
-                let lane = fd.lane(side);
-                lane.orphan() != Some(tag) || lane.is_held()
-            });
-            if !wanted {
-                self.cancel(tag);
-            }
-        }
-    }
-
-    /// The last handle of a descriptor goes while ops still name it: cancels the orphans of its lanes, and reaps what ends at once.
-    pub(crate) fn quiesce(&self, fd: &FdRef, sides: &[Side]) {
-        if self.phase() != Phase::Running || self.is_forked() {
-            // The drain cancels everything itself, in bulk; a forked child has no business in the ring.
-            return;
-        }
-        for side in sides {
-            let Some(tag) = fd.lane(*side).orphan() else {
-                continue;
-            };
-            if !self.core().table.is_detached(tag) {
-                self.cancel(tag);
-            }
-        }
-        self.enter_now();
-    }
-
     /// An inner turn: hands over what was pushed, reads what is done. Wakes and releases wait for the outermost turn.
-    fn enter_now(&self) {
+    pub(crate) fn enter_now(&self) {
         let entered = {
             let mut core = self.core();
             core.flush_backlog();
@@ -464,7 +416,7 @@ impl Driver {
             return Err(Refusal::Forked.into());
         }
         self.rise();
-        self.sweep_idle();
+        self.sweep_cancels();
         let depth = Depth::enter(&self.depth);
         let entered = self.enter_for(park, ready);
         self.dispatch();
@@ -554,20 +506,6 @@ impl Driver {
             })
             .collect()
     }
-}
-
-/// Pushes the cancel of a tag; its own answer says nothing and is skipped where the kernel can.
-pub(crate) fn push_cancel(core: &mut Core, tag: u64) {
-    let skip = if core.kernel.skips_success() {
-        IOSQE_CQE_SKIP_SUCCESS
-    } else {
-        0
-    };
-    core.push(
-        Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0)
-            .flags(skip)
-            .tag(Tag::own(Own::Cancel)),
-    );
 }
 
 impl Drop for Driver {

@@ -7,6 +7,7 @@ compile_error!("sakia runs on Linux only: it is built on io_uring");
 
 mod addr;
 mod asking;
+mod cancels;
 mod close;
 mod context;
 mod drain;

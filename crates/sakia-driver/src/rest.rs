@@ -45,7 +45,13 @@ impl Driver {
         let fetches = self.core().kernel.rest();
         let parked = self.unparker_ref().park();
         self.resting().set(true);
-        let busy = fetches || !parked || ready() || self.has_pending() || self.core().has_backlog();
+        let swept = self.cancels().is_empty();
+        let busy = fetches
+            || !parked
+            || ready()
+            || !swept
+            || self.has_pending()
+            || self.core().has_backlog();
         if busy {
             self.stir();
         }

@@ -54,7 +54,9 @@ impl Driver {
 
     fn own_completion(&self, own: Own, cqe: Cqe) {
         match own {
-            Own::Cancel | Own::Wake => {}
+            Own::Wake => {}
+            Own::Cancel(index) if cqe.res == -libc::ENOENT => self.cancel_missed(index),
+            Own::Cancel(_) => {}
             Own::Eventfd => self.eventfd_completed(),
             Own::Close(index) => {
                 let waker = self.close_completed(index, cqe.res);

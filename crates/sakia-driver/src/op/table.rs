@@ -33,8 +33,8 @@ pub(crate) struct Tag(pub(crate) u64);
 /// The driver's own tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
-    /// The answer to a cancel, which says nothing.
-    Cancel,
+    /// The answer to a cancel of the op with this index, which says nothing of the op's fate.
+    Cancel(u32),
     /// A wake from another thread by MSG_RING.
     Wake,
     /// The read of the eventfd that every runtime keeps.
@@ -52,6 +52,11 @@ impl Tag {
         (self.0 & INDEX_MASK) as usize
     }
 
+    /// The index, as a cancel's own tag carries it.
+    pub(crate) fn index32(self) -> u32 {
+        (self.0 & INDEX_MASK) as u32
+    }
+
     fn generation(self) -> u64 {
         self.0 >> INDEX_BITS
     }
@@ -59,7 +64,7 @@ impl Tag {
     /// A tag of the driver's own: the reserved index, above it the payload and a kind.
     pub(crate) const fn own(own: Own) -> u64 {
         let (kind, payload) = match own {
-            Own::Cancel => (0, 0),
+            Own::Cancel(index) => (0, index as u64),
             Own::Wake => (1, 0),
             Own::Eventfd => (2, 0),
             Own::Close(index) => (3, index as u64),
@@ -74,7 +79,7 @@ impl Tag {
         }
         let high = self.generation();
         Some(match high & 0xff {
-            0 => Own::Cancel,
+            0 => Own::Cancel((high >> 8) as u32),
             1 => Own::Wake,
             2 => Own::Eventfd,
             _ => Own::Close((high >> 8) as u32),
@@ -95,8 +100,8 @@ struct Entry {
     adopts: Adopts,
     opcode: u8,
     lane: Option<super::lane::Side>,
-    /// A cancel was pushed.
-    cancelled: bool,
+    /// How many cancels were pushed.
+    asked: u8,
     /// Its owner let it go on purpose: the end of the handle does not cancel it, only the end of the runtime.
     detached: bool,
     /// Completions that came before the final one (`F_MORE`) and that the op was not told of yet.
@@ -182,7 +187,7 @@ impl Table {
             adopts,
             opcode,
             lane,
-            cancelled: false,
+            asked: 0,
             detached: false,
             more: Vec::new(),
         });
@@ -216,7 +221,7 @@ impl Table {
             adopts: Adopts::Nothing,
             opcode: 0,
             lane: None,
-            cancelled: true,
+            asked: 1,
             detached: false,
             more: Vec::new(),
         };
@@ -325,12 +330,29 @@ impl Table {
 
     /// Whether a cancel should be pushed for this op; it is said at most once.
     pub(crate) fn cancel_once(&mut self, tag: Tag) -> bool {
-        match self.get(tag) {
-            Some(entry) if matches!(entry.state, State::Waiting(_) | State::Orphan(_)) => {
-                !std::mem::replace(&mut entry.cancelled, true)
-            }
-            _ => false,
+        self.times_asked(tag) == Some(0) && self.count_asked(tag)
+    }
+
+    /// How many cancels were pushed for an op in flight.
+    pub(crate) fn times_asked(&mut self, tag: Tag) -> Option<u8> {
+        let entry = self.get(tag)?;
+        matches!(entry.state, State::Waiting(_) | State::Orphan(_)).then_some(entry.asked)
+    }
+
+    /// Notes that one more is pushed; `false` if the op has ended.
+    pub(crate) fn count_asked(&mut self, tag: Tag) -> bool {
+        let live = self.times_asked(tag).is_some();
+        if let (true, Some(entry)) = (live, self.get(tag)) {
+            entry.asked = entry.asked.saturating_add(1);
         }
+        live
+    }
+
+    /// The op at this index, if it is in flight and a cancel was pushed for it.
+    pub(crate) fn asked_of(&mut self, index: u32) -> Option<Tag> {
+        let index = index as usize;
+        let tag = Tag::new(index, *self.generations.get(index)?);
+        self.times_asked(tag).filter(|n| *n > 0).map(|_| tag)
     }
 
     /// Lets the op finish even when the handle of its descriptor is dropped.

@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sakia_buf::BufResult;
-use sakia_driver::{Cancellable, Driver, Kind, Receipt, ops};
+use sakia_driver::{Cancellable, Driver, Fd, Kind, Park, Receipt, ops};
 
 use crate::help::{adopt, block_on, driver, end, fill, pair, poll, turn_for, turns};
 
@@ -314,5 +314,45 @@ fn positioned_ops_are_cancelled_or_have_their_result() {
     turns(&driver, 1);
     assert!(block_on(&driver, nap.cancel()).is_cancelled());
     drop(file);
+    end(&driver);
+}
+
+#[test]
+fn a_cancel_that_meets_an_op_on_its_way_to_a_worker_is_repeated() {
+    let driver = driver();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sock");
+    // A backlog that is full: a connect waits on a worker thread of the kernel's.
+    let listener = adopt(
+        &driver,
+        UnixListener::bind(&path).unwrap(),
+        Kind::UnixListener,
+    );
+    listener.listen(0).unwrap();
+    let _full = UnixStream::connect(&path).unwrap();
+    let addr = sakia_driver::SockAddr::unix(&path).unwrap();
+    for round in 0..300 {
+        let socket = driver.within(|| Fd::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0));
+        let socket = socket.unwrap();
+        let mut connect = ops::connect(&socket, addr);
+        assert!(poll(&driver, &mut connect).is_pending());
+        turns(&driver, 1);
+        for _ in 0..(round * 7) % 1500 {
+            std::hint::spin_loop();
+        }
+        drop(connect);
+        drop(socket);
+        let until = Instant::now() + Duration::from_secs(5);
+        while driver.in_flight() > 0 {
+            assert!(
+                Instant::now() < until,
+                "round {round}: it was never cancelled"
+            );
+            driver
+                .turn(Park::For(Duration::from_millis(100)), || false)
+                .unwrap();
+        }
+    }
+    drop(listener);
     end(&driver);
 }

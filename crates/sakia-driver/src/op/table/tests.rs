@@ -177,7 +177,8 @@ fn the_tags_of_ops_and_the_drivers_own_never_meet() {
     let mut table = Table::default();
     assert!(insert(&mut table, Yields::Nothing).as_own().is_none());
     for own in [
-        Own::Cancel,
+        Own::Cancel(0),
+        Own::Cancel(u32::MAX),
         Own::Wake,
         Own::Eventfd,
         Own::Close(0),
