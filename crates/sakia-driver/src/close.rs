@@ -54,12 +54,28 @@ struct PendingClose {
 pub(crate) struct CloseTable {
     entries: Slab<PendingClose>,
     unanswered: usize,
+    /// Who waits for any of them, for want of a descriptor or an address.
+    watchers: Vec<Waker>,
 }
 
 impl CloseTable {
     /// How many closes the kernel has not answered.
     pub(crate) fn pending(&self) -> usize {
         self.unanswered
+    }
+
+    /// Whether a close of such a descriptor is pending.
+    pub(crate) fn any_pending(&self, is: impl Fn(Kind) -> bool) -> bool {
+        self.unanswered > 0
+            && self
+                .entries
+                .iter()
+                .any(|(_, close)| close.result.is_none() && is(close.kind))
+    }
+
+    /// Wakes this one when the next close is answered.
+    pub(crate) fn watch(&mut self, waker: Waker) {
+        self.watchers.push(waker);
     }
 
     pub(crate) fn infos(&self, now: Instant) -> impl Iterator<Item = FdInfo> + '_ {
@@ -196,7 +212,11 @@ impl Driver {
             core.closes.entries.remove(index);
         }
         core.closes.unanswered -= 1;
+        let watchers = std::mem::take(&mut core.closes.watchers);
         drop(core);
+        for watcher in watchers {
+            self.wake_later(watcher);
+        }
         self.count_drained_close();
         if res == -libc::ECANCELED {
             self.close_if_untried(raw, file);

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::ops::{self, OpenHow, StatxTarget};
-use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit};
+use sakia_driver::{Cancellable, Cancelling, Fd, Receipt};
 
 use crate::{OnPool, Open, OpenOptions, ReadDir, Request, Stat};
 
@@ -98,11 +98,11 @@ impl Dir {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct OpenDir {
-    inner: Request<'static, Submit<ops::Open>>,
+    inner: Request<'static, ops::Opening>,
 }
 
 impl OpenDir {
-    fn new(opened: io::Result<Submit<ops::Open>>) -> Self {
+    fn new(opened: io::Result<ops::Opening>) -> Self {
         Self {
             inner: Request::attempt(opened),
         }

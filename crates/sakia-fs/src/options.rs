@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Receipt, ops};
 
 use crate::abi::{O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use crate::{File, Request};
@@ -235,7 +235,7 @@ impl OpenOptions {
 
     pub(crate) fn open_with(
         &self,
-        open: impl FnOnce(ops::OpenHow) -> io::Result<Submit<ops::Open>>,
+        open: impl FnOnce(ops::OpenHow) -> io::Result<ops::Opening>,
     ) -> Open {
         let opened = self.flags().and_then(|flags| {
             open(ops::OpenHow {
@@ -304,7 +304,7 @@ fn invalid(why: &'static str) -> io::Error {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Open {
-    inner: Request<'static, Submit<ops::Open>>,
+    inner: Request<'static, ops::Opening>,
     append: bool,
 }
 

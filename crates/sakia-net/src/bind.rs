@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::Fd;
+use sakia_driver::ops::Patience;
 
 use crate::connect::family;
 use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
@@ -36,20 +37,21 @@ fn bind_to<N: BindTo>(addr: SocketAddr) -> io::Result<N> {
         fd.bind(&addr.into())?;
         N::BACKLOG.map_or(Ok(()), |backlog| fd.listen(backlog))
     };
-    match bound() {
-        Ok(()) => Ok(become_a(fd)),
-        Err(error) => Err(at("cannot bind to", addr, error)),
-    }
+    bound().map(|()| become_a(fd))
 }
 
 /// Binds to the first address that is free: the future of `TcpListener::bind` and `UdpSocket::bind`.
 ///
 /// # Cancellation
 ///
-/// Only the resolver is ever waited for; nothing is bound before it has answered.
+/// Nothing is bound before the resolver has answered.
 #[must_use = "futures do nothing unless polled"]
 pub struct Bind<N> {
     walk: Walk,
+    /// The address that is being tried.
+    at: Option<SocketAddr>,
+    patience: Patience,
+    last: Option<io::Error>,
     noun: PhantomData<fn() -> N>,
 }
 
@@ -57,6 +59,9 @@ impl<N> Bind<N> {
     pub(crate) fn new(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
         Self {
             walk: Walk::of(target),
+            at: None,
+            patience: Patience::default(),
+            last: None,
             noun: PhantomData,
         }
     }
@@ -66,14 +71,21 @@ impl<N: BindTo> Future for Bind<N> {
     type Output = io::Result<N>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut last = None;
-        while let Some(addr) = ready!(self.walk.poll_next(cx))? {
-            match bind_to(addr) {
-                Ok(noun) => return Poll::Ready(Ok(noun)),
-                Err(error) => last = Some(error),
+        let this = &mut *self;
+        loop {
+            if let Some(addr) = this.at {
+                let bound = ready!(this.patience.poll(cx, || bind_to(addr)));
+                this.at = None;
+                match bound {
+                    Ok(noun) => return Poll::Ready(Ok(noun)),
+                    Err(error) => this.last = Some(at("cannot bind to", addr, error)),
+                }
+            }
+            this.at = ready!(this.walk.poll_next(cx))?;
+            if this.at.is_none() {
+                return Poll::Ready(Err(this.last.take().unwrap_or_else(no_address)));
             }
         }
-        Poll::Ready(Err(last.unwrap_or_else(no_address)))
     }
 }
 

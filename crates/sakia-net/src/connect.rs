@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use sakia_driver::ops::Patience;
 use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit, ops};
 
 use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
@@ -24,6 +25,9 @@ struct Attempt {
 /// Tries one address after the other, on a new socket each or on one that was given.
 pub struct Connecting {
     attempt: Option<Attempt>,
+    /// The address that a socket is being made for.
+    at: Option<SocketAddr>,
+    patience: Patience,
     walk: Walk,
     given: Option<Fd>,
     last: Option<io::Error>,
@@ -34,6 +38,8 @@ impl Connecting {
     pub(crate) fn anew(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
         Self {
             attempt: None,
+            at: None,
+            patience: Patience::default(),
             walk: Walk::of(target),
             given: None,
             last: None,
@@ -48,16 +54,29 @@ impl Connecting {
         }
     }
 
-    fn begin(&self, addr: SocketAddr) -> io::Result<Attempt> {
-        let fd = match &self.given {
-            Some(fd) => fd.clone(),
-            None => Fd::socket(family(addr), libc::SOCK_STREAM, 0)?,
+    /// Begins with the address that is next, if there is one.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Attempt>>> {
+        if self.at.is_none() {
+            self.at = ready!(self.walk.poll_next(cx))?;
+        }
+        let Some(addr) = self.at else {
+            return Poll::Ready(Ok(None));
         };
-        Ok(Attempt {
-            op: ops::connect(&fd, addr.into()),
-            fd,
-            addr,
-        })
+        let made = match &self.given {
+            Some(fd) => Ok(fd.clone()),
+            None => {
+                let make = || Fd::socket(family(addr), libc::SOCK_STREAM, 0);
+                ready!(self.patience.poll(cx, make))
+            }
+        };
+        self.at = None;
+        Poll::Ready(made.map(|fd| {
+            Some(Attempt {
+                op: ops::connect(&fd, addr.into()),
+                fd,
+                addr,
+            })
+        }))
     }
 }
 
@@ -77,9 +96,9 @@ impl Future for Connecting {
                     Err(error) => this.last = Some(at("cannot connect to", addr, error)),
                 }
             }
-            match ready!(this.walk.poll_next(cx))? {
-                Some(addr) => this.attempt = Some(this.begin(addr)?),
-                None => return Poll::Ready(Err(this.last.take().unwrap_or_else(no_address))),
+            this.attempt = ready!(this.poll_begin(cx))?;
+            if this.attempt.is_none() {
+                return Poll::Ready(Err(this.last.take().unwrap_or_else(no_address)));
             }
         }
     }

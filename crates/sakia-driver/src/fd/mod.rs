@@ -79,7 +79,7 @@ impl Kind {
         Self::Eventfd,
     ];
 
-    fn is_socket(self) -> bool {
+    pub(crate) fn is_socket(self) -> bool {
         matches!(
             self,
             Self::TcpListener

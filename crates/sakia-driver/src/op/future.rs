@@ -3,6 +3,7 @@
 //! While an op is in flight its value rests here, untouched, in a `MaybeUninit` (so that moving the future asserts nothing about the memory that
 //! the kernel writes). Only a drop in flight moves it, into one box that the op table owns. In the steady state nothing is allocated.
 
+use std::fmt;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -149,7 +150,7 @@ impl<O: Op> Submit<O> {
 
     /// Drives the op to its end: gives it back, and how it ended.
     #[inline]
-    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         match (self.stage, &self.driver) {
             (Stage::Idle, _) => self.start(cx),
             (Stage::InFlight(tag), Some(driver)) => loop {
@@ -306,5 +307,11 @@ impl<O: Op> Drop for Submit<O> {
         if let (Some((driver, tag)), Cancel::Eager) = (given_up.in_flight, O::CANCEL) {
             driver.cancel(tag);
         }
+    }
+}
+
+impl<O: Op> fmt::Debug for Submit<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Submit").field(&self.stage).finish()
     }
 }

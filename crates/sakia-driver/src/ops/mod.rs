@@ -20,6 +20,7 @@ mod path;
 mod poll;
 mod recv_message;
 mod release;
+mod relief;
 mod socket;
 mod splice;
 
@@ -42,12 +43,13 @@ pub use meta::{
     statx,
 };
 pub use nop::{Nap, Nop, nap, nop};
-pub use open::{Open, OpenHow, open};
+pub use open::{Open, OpenHow, Opening, open};
 pub use outward::{Send, send, send_all, write, write_all};
 pub use path::{hard_link, make_dir, rename, symlink, unlink};
 pub use poll::{Readable, Writable, readable, writable};
 pub use recv_message::{Received, RecvMsg, peek_msg, recv_from, recv_msg};
 pub use release::{Leftovers, Message, Release, release};
+pub use relief::Patience;
 pub use socket::{OpenSocket, socket};
 pub use splice::{Splice, splice};
 

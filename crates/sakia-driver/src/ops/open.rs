@@ -1,12 +1,17 @@
 //! openat(2) and openat2(2).
 
 use std::ffi::CString;
+use std::future::Future;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use super::relief::Relief;
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::abi::{Sqe, opcode};
+use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
@@ -54,7 +59,8 @@ unsafe impl Op for Open {
     const YIELDS: Yields = Yields::Descriptor(Kind::File);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let holds = Holds::two(self.dir.take(), None);
+        // Not taken: the open may be tried once more.
+        let holds = Holds::two(self.dir.clone(), None);
         let dir = holds.first.as_ref().map_or(libc::AT_FDCWD, |dir| dir.raw());
         let path = self.path.as_ptr() as u64;
         *sqe = if self.how.resolve == 0 {
@@ -80,11 +86,12 @@ unsafe impl Op for Open {
 
 /// Opens a file, relative to `dir` or to the current directory (`IORING_OP_OPENAT`, `IORING_OP_OPENAT2`, Linux 5.6).
 ///
-/// A descriptor that arrives after the future was dropped is closed the moment its completion is read.
+/// A descriptor that arrives after the future was dropped is closed the moment its completion is read. If no descriptor is left while closes are
+/// pending, they are awaited for 50 ms at most, and the file is opened once more.
 ///
 /// # Errors
 /// `InvalidInput` for a path with a NUL byte; else what openat(2) says.
-pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Submit<Open>> {
+pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Opening> {
     let flags = how.flags | libc::O_CLOEXEC as u64;
     // openat2 refuses a mode where nothing is made; openat ignores it.
     let makes = flags & (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64 != 0;
@@ -95,7 +102,59 @@ pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Submit<Op
         how: Box::new(how),
         dir: dir.map(|dir| dir.inner().clone()),
     };
-    Ok(Submit::new(op))
+    Ok(Opening {
+        op: Submit::new(op),
+        patient: true,
+        waiting: None,
+    })
+}
+
+/// The future of [`open`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Opening {
+    op: Submit<Open>,
+    /// Whether it would still wait for closes that are pending.
+    patient: bool,
+    /// It waits, and will open this.
+    waiting: Option<(Relief, Open)>,
+}
+
+impl Future for Opening {
+    type Output = io::Result<Fd>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            if let Some((relief, _)) = &mut this.waiting {
+                ready!(Pin::new(relief).poll(cx));
+            }
+            if let Some((_, op)) = this.waiting.take() {
+                this.op = Submit::new(op);
+            }
+            let (op, done) = ready!(this.op.poll_end(cx));
+            match Relief::of(done.errno()).filter(|_| this.patient) {
+                Some(relief) => this.waiting = Some((relief, op)),
+                None => return Poll::Ready(op.complete(done)),
+            }
+            this.patient = false;
+        }
+    }
+}
+
+impl Cancellable for Opening {
+    type Value = Fd;
+    type Buf = ();
+
+    fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Fd>> {
+        if self.waiting.is_some() {
+            return Poll::Ready(Receipt::Cancelled(()));
+        }
+        self.op.poll_cancel(cx)
+    }
+
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
 }
 
 /// A path as the kernel reads it.

@@ -10,6 +10,7 @@ mod forks;
 mod help;
 mod pools;
 mod reads;
+mod reliefs;
 mod rests;
 mod signals;
 mod stuck;

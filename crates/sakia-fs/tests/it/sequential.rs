@@ -190,7 +190,7 @@ fn a_dropped_write_finishes_and_the_next_goes_behind_it() {
     assert!(content.chunks(1000).all(whole));
     assert!(firsts.is_sorted_by(|a, b| a < b), "{firsts:?}");
     assert_eq!((firsts[0], firsts[firsts.len() - 1]), (0, 50));
-    assert!(firsts.len() > 10, "{firsts:?}");
+    assert!(firsts.len() > 2, "{firsts:?}");
 }
 
 #[test]

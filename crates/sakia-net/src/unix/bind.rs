@@ -5,8 +5,9 @@ use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use sakia_driver::ops::Patience;
 use sakia_driver::{Fd, SockAddr};
 
 use crate::noun::{Noun, become_a};
@@ -22,7 +23,7 @@ pub trait BindTo: Noun {
     const BACKLOG: Option<i32>;
 }
 
-/// Binds to an address: the future of the `bind` methods of Unix sockets. It is ready at its first poll.
+/// Binds to an address: the future of the `bind` methods of Unix sockets.
 ///
 /// # Cancellation
 ///
@@ -31,6 +32,7 @@ pub trait BindTo: Noun {
 pub struct UnixBind<N = UnixListener> {
     /// It is `None` once it was bound to.
     addr: Option<io::Result<UnixAddr>>,
+    patience: Patience,
     noun: PhantomData<fn() -> N>,
 }
 
@@ -38,6 +40,7 @@ impl<N> UnixBind<N> {
     pub(crate) fn new(addr: io::Result<UnixAddr>) -> Self {
         Self {
             addr: Some(addr),
+            patience: Patience::default(),
             noun: PhantomData,
         }
     }
@@ -46,12 +49,17 @@ impl<N> UnixBind<N> {
 impl<N: BindTo> Future for UnixBind<N> {
     type Output = io::Result<N>;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        let addr = self
-            .addr
-            .take()
-            .expect("a bind was polled after it had completed");
-        Poll::Ready(addr.and_then(|addr| bind(&addr.raw())))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(Ok(addr)) = &this.addr {
+            let bound = ready!(this.patience.poll(cx, || bind(&addr.raw())));
+            this.addr = None;
+            return Poll::Ready(bound);
+        }
+        match this.addr.take() {
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            _ => panic!("a bind was polled after it had completed"),
+        }
     }
 }
 

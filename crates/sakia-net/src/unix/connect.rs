@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use sakia_driver::ops::Patience;
 use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit, ops};
 
 use crate::borrowed::Borrowed;
@@ -29,6 +30,7 @@ pub trait ConnectTo: Noun {
 pub struct UnixConnect<N = UnixStream> {
     /// The op comes first, so that a drop cancels it before the socket is closed.
     attempt: Option<(Submit<ops::Connect>, Fd)>,
+    patience: Patience,
     addr: io::Result<UnixAddr>,
     noun: PhantomData<fn() -> N>,
 }
@@ -37,15 +39,17 @@ impl<N: ConnectTo> UnixConnect<N> {
     pub(crate) fn new(addr: io::Result<UnixAddr>) -> Self {
         Self {
             attempt: None,
+            patience: Patience::default(),
             addr,
             noun: PhantomData,
         }
     }
 
-    fn begin(&mut self) -> io::Result<(Submit<ops::Connect>, Fd)> {
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Submit<ops::Connect>, Fd)>> {
         let addr = again(&self.addr)?;
-        let fd = Fd::socket(libc::AF_UNIX, N::TYPE, 0)?;
-        Ok((ops::connect(&fd, addr.raw()), fd))
+        let make = || Fd::socket(libc::AF_UNIX, N::TYPE, 0);
+        let fd = ready!(self.patience.poll(cx, make))?;
+        Poll::Ready(Ok((ops::connect(&fd, addr.raw()), fd)))
     }
 }
 
@@ -63,7 +67,7 @@ impl<N: ConnectTo> Future for UnixConnect<N> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut op, fd) = match self.attempt.take() {
             Some(attempt) => attempt,
-            None => self.begin()?,
+            None => ready!(self.poll_begin(cx))?,
         };
         let Poll::Ready(result) = Pin::new(&mut op).poll(cx) else {
             self.attempt = Some((op, fd));
