@@ -3,6 +3,7 @@
 //! How many seeds is said by `SAKIA_SIM_SEEDS` (default 50 a test) and `SAKIA_SIM_FROM` (default 0): `cargo xtask sim` sets them. A failure names its seed.
 
 mod dice;
+mod differential;
 mod laws;
 mod model;
 mod others;

@@ -11,10 +11,12 @@ type Errno<T> = Result<T, i32>;
 const FOLLOW: Walk = Walk {
     follow: true,
     beneath: false,
+    create: false,
 };
 const LINK: Walk = Walk {
     follow: false,
     beneath: false,
+    create: false,
 };
 /// No file of a simulation is longer: it lies in memory.
 const LONGEST: usize = 64 << 20;
@@ -47,13 +49,13 @@ impl World {
         let walk = Walk {
             follow: flags & libc::O_NOFOLLOW == 0 && !exclusive,
             beneath: resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0,
+            create: flags & libc::O_CREAT != 0,
         };
         let place = self.tree.find(from, path, walk)?;
         let inode = match place.inode {
             Some(_) if exclusive => return Err(libc::EEXIST),
             Some(inode) => inode,
             None if flags & libc::O_CREAT == 0 => return Err(libc::ENOENT),
-            None if place.slash => return Err(libc::EISDIR),
             None => self.make_at(&place, Node::File(Vec::new()), 0o644),
         };
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
@@ -157,15 +159,16 @@ impl World {
             Some(Node::File(data)) if n > 0 => data[at as usize..at as usize + n].to_vec(),
             _ => vec![0; n],
         };
-        self.move_cursor(id, offset, n);
+        self.move_cursor(id, offset, at + n as u64);
         Ok(bytes)
     }
 
-    fn move_cursor(&mut self, id: u64, offset: u64, n: usize) {
+    /// A read or a write without an offset leaves the cursor behind what it moved.
+    fn move_cursor(&mut self, id: u64, offset: u64, to: u64) {
         if offset == u64::MAX
             && let Some(Thing::File { cursor, .. }) = self.thing(id)
         {
-            *cursor += n as u64;
+            *cursor = to;
         }
     }
 
@@ -205,7 +208,7 @@ impl World {
             Some(Node::Null | Node::Zero) => return Ok(data.len()),
             _ => return Err(libc::EISDIR),
         }
-        self.move_cursor(id, offset, n);
+        self.move_cursor(id, offset, at + n as u64);
         Ok(n)
     }
 
@@ -336,12 +339,12 @@ impl World {
         match sqe.opcode {
             opcode::UNLINKAT => self.unlink(from, first, sqe.op_flags as i32),
             opcode::MKDIRAT => {
-                let place = self.free_place(from, first)?;
+                let place = self.free_place(from, first, true)?;
                 self.make_at(&place, Node::Directory(Default::default()), 0o755);
                 Ok(())
             }
             opcode::SYMLINKAT => {
-                let place = self.free_place(from, second)?;
+                let place = self.free_place(from, second, false)?;
                 self.make_at(&place, Node::Link(first.to_vec()), 0o777);
                 Ok(())
             }
@@ -349,7 +352,7 @@ impl World {
                 let to = self.base(sqe.len as i32)?;
                 let inode = self.tree.find(from, first, LINK)?.inode;
                 let inode = inode.ok_or(libc::ENOENT)?;
-                let place = self.free_place(to, second)?;
+                let place = self.free_place(to, second, false)?;
                 if self.is_directory(inode) {
                     return Err(libc::EPERM);
                 }
@@ -358,26 +361,44 @@ impl World {
             }
             opcode::RENAMEAT => {
                 let to = self.base(sqe.len as i32)?;
-                let old = self.tree.find(from, first, LINK)?;
-                let new = self.tree.find(to, second, LINK)?;
+                let old = self.last_place(from, first)?;
+                let new = self.last_place(to, second)?;
                 self.rename(&old, &new)
             }
             _ => Err(libc::EINVAL),
         }
     }
 
-    /// A name that nothing has yet.
-    fn free_place(&mut self, from: u64, path: &[u8]) -> Errno<Place> {
-        let place = self.tree.find(from, path, LINK)?;
+    /// The last name of a path, which is not followed; what a slash behind it asks for is left to the caller, for each call answers another errno.
+    fn last_place(&mut self, from: u64, path: &[u8]) -> Errno<Place> {
+        let slashes = path.iter().rev().take_while(|byte| **byte == b'/').count();
+        let bare = match &path[..path.len() - slashes] {
+            [] => path,
+            bare => bare,
+        };
+        let place = self.tree.find(from, bare, LINK)?;
+        Ok(Place {
+            slash: slashes > 0,
+            ..place
+        })
+    }
+
+    /// A name that nothing has yet; a slash behind it is for directories.
+    fn free_place(&mut self, from: u64, path: &[u8], directory: bool) -> Errno<Place> {
+        let place = self.last_place(from, path)?;
         match place.inode {
             Some(_) => Err(libc::EEXIST),
+            None if place.slash && !directory => Err(libc::ENOENT),
             None => Ok(place),
         }
     }
 
     fn unlink(&mut self, from: u64, path: &[u8], flags: i32) -> Errno<()> {
-        let place = self.tree.find(from, path, LINK)?;
+        let place = self.last_place(from, path)?;
         let inode = place.inode.ok_or(libc::ENOENT)?;
+        if place.slash && !self.is_directory(inode) {
+            return Err(libc::ENOTDIR);
+        }
         match (self.entries_of(inode), flags & libc::AT_REMOVEDIR != 0) {
             (Some(_), false) => return Err(libc::EISDIR),
             (None, true) => return Err(libc::ENOTDIR),
@@ -395,9 +416,29 @@ impl World {
         }
     }
 
+    /// Whether a directory is this one, or lies in it, however deep.
+    fn is_within(&self, outer: u64, directory: u64) -> bool {
+        let Some(Node::Directory(entries)) = self.tree.get(outer).map(|inode| &inode.node) else {
+            return false;
+        };
+        outer == directory
+            || entries
+                .values()
+                .any(|entry| self.is_within(*entry, directory))
+    }
+
     fn rename(&mut self, old: &Place, new: &Place) -> Errno<()> {
         let inode = old.inode.ok_or(libc::ENOENT)?;
+        if (old.slash || new.slash) && !self.is_directory(inode) {
+            return Err(libc::ENOTDIR);
+        }
+        if self.is_within(inode, new.directory) {
+            return Err(libc::EINVAL);
+        }
         if let Some(there) = new.inode {
+            if self.is_within(there, old.directory) {
+                return Err(libc::ENOTEMPTY);
+            }
             if there == inode {
                 return Ok(());
             }

@@ -28,6 +28,12 @@ impl World {
         }
         let name = match name {
             Some(Name::Ip(ip)) if domain != libc::AF_UNIX => Name::Ip(self.free_port(kind, ip)?),
+            Some(name @ Name::Abstract(_)) if domain == libc::AF_UNIX => {
+                if self.names.contains_key(&(kind, name.clone())) {
+                    return Err(libc::EADDRINUSE);
+                }
+                name
+            }
             Some(Name::Path(path)) if domain == libc::AF_UNIX => {
                 self.make_socket_file(path.as_os_str().as_encoded_bytes())?;
                 Name::Path(path)
@@ -50,7 +56,7 @@ impl World {
                             || bound.ip().is_unspecified()
                             || ip.ip().is_unspecified())
                 }
-                Name::Path(_) => false,
+                Name::Path(_) | Name::Abstract(_) => false,
             });
             return if taken { Err(libc::EADDRINUSE) } else { Ok(ip) };
         }
@@ -200,7 +206,12 @@ impl World {
     /// Connects two sockets that nobody has named (socketpair(2)).
     pub(super) fn pair(&mut self, one: Id, other: Id) {
         for (id, peer) in [(one, other), (other, one)] {
-            if let Ok(socket) = self.socket(id) {
+            let Ok(socket) = self.socket(id) else {
+                continue;
+            };
+            if socket.kind == libc::SOCK_DGRAM {
+                socket.twin = Some(peer);
+            } else {
                 socket.role = Role::Stream(Stream {
                     peer: Some(peer),
                     ..Stream::default()
@@ -361,10 +372,13 @@ impl World {
         if self.socket(id)?.kind == PIPE {
             return Err(libc::ENOTSOCK);
         }
-        let Some(stream) = self.socket(id)?.stream() else {
+        let socket = self.socket(id)?;
+        let unix = socket.is_unix();
+        let Some(stream) = socket.stream() else {
             return Err(libc::ENOTCONN);
         };
-        if stream.reset {
+        // A TCP connection that has ended both ways is none any more.
+        if !unix && (stream.reset || stream.ended && stream.shut_write) {
             return Err(libc::ENOTCONN);
         }
         if how != libc::SHUT_WR {
@@ -391,6 +405,9 @@ impl World {
             return Err(errno);
         }
         let (unix, kind, connected) = (socket.is_unix(), socket.kind, socket.peer.is_some());
+        if let (Some(twin), None) = (socket.twin, &to) {
+            return self.send_record(twin, data, None);
+        }
         let Some(to) = to.or_else(|| socket.peer.clone()) else {
             return Err(if unix {
                 libc::ENOTCONN
@@ -414,16 +431,23 @@ impl World {
             return Ok(n);
         };
         if unix {
-            // They are never lost and never overtake each other: whoever sends to a full socket waits.
-            let full =
-                matches!(&self.socket(there)?.role, Role::Datagrams(list) if list.len() >= 10);
-            if full {
-                return Err(WAIT);
-            }
-            self.datagram_arrived(there, data, from);
-        } else if !self.random.happens(self.config.loss) {
+            return self.send_record(there, data, from);
+        }
+        if !self.random.happens(self.config.loss) {
             self.soon(Event::Datagram(there, data, from));
         }
+        Ok(n)
+    }
+
+    /// Unix datagrams are never lost and never overtake each other: whoever sends to a full socket waits.
+    fn send_record(&mut self, to: Id, data: Vec<u8>, from: Option<Name>) -> Errno<usize> {
+        match self.socket(to).map(|socket| &socket.role) {
+            Ok(Role::Datagrams(list)) if list.len() >= 10 => return Err(WAIT),
+            Ok(Role::Datagrams(_)) => {}
+            _ => return Err(libc::ECONNREFUSED),
+        }
+        let n = data.len();
+        self.datagram_arrived(to, data, from);
         Ok(n)
     }
 
@@ -457,10 +481,7 @@ impl World {
         }
         let message = list.pop_front().ok_or(WAIT)?;
         // Who waits for room cannot be known from here: all may look again.
-        let senders: Vec<Id> = self.names.values().copied().collect();
-        for sender in senders {
-            self.touched(sender);
-        }
+        self.all_touched();
         Ok(message)
     }
 

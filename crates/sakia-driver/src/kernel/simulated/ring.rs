@@ -290,6 +290,16 @@ impl World {
         }
     }
 
+    /// The same for everything that is open.
+    pub(super) fn all_touched(&mut self) {
+        let flights = self.ring.flights.values();
+        let waited: std::collections::BTreeSet<Id> =
+            flights.filter_map(|flight| flight.object).collect();
+        for id in waited {
+            self.touched(id);
+        }
+    }
+
     fn try_op(&mut self, op: u64) {
         let Some(mut flight) = self.ring.flights.remove(&op) else {
             return;

@@ -15,6 +15,8 @@ pub(super) const PIPE: i32 = 0;
 pub(super) enum Name {
     Ip(std::net::SocketAddr),
     Path(std::path::PathBuf),
+    /// A name of Unix sockets that is no path.
+    Abstract(Vec<u8>),
 }
 
 impl Name {
@@ -22,13 +24,22 @@ impl Name {
         match (addr.as_ip(), addr.as_path()) {
             (Some(ip), _) => Some(Self::Ip(ip)),
             (None, Some(path)) => Some(Self::Path(path.to_path_buf())),
-            (None, None) => None,
+            (None, None) => match addr.name() {
+                [_, _, 0, rest @ ..] if addr.family() == libc::AF_UNIX && !rest.is_empty() => {
+                    Some(Self::Abstract(rest.to_vec()))
+                }
+                _ => None,
+            },
         }
     }
 
     pub(super) fn to_addr(&self) -> SockAddr {
         match self {
             Self::Ip(ip) => (*ip).into(),
+            Self::Abstract(name) => {
+                let family = (libc::AF_UNIX as u16).to_ne_bytes();
+                SockAddr::from_bytes(&[&family[..], &[0], name].concat())
+            }
             Self::Path(path) => SockAddr::unix(path).unwrap_or_else(|_| SockAddr::from_bytes(&[])),
         }
     }
@@ -70,6 +81,8 @@ pub(super) struct Socket {
     pub(super) kind: i32,
     pub(super) name: Option<Name>,
     pub(super) peer: Option<Name>,
+    /// The other one of a pair of datagram sockets.
+    pub(super) twin: Option<Id>,
     pub(super) options: BTreeMap<(i32, i32), Vec<u8>>,
     pub(super) role: Role,
     /// An error that the next call is told (`SO_ERROR`).
@@ -83,6 +96,7 @@ impl Socket {
             kind,
             name: None,
             peer: None,
+            twin: None,
             options: BTreeMap::new(),
             role: if kind == libc::SOCK_DGRAM {
                 Role::Datagrams(VecDeque::new())

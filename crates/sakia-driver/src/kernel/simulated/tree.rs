@@ -39,6 +39,8 @@ pub(super) struct Walk {
     pub(super) follow: bool,
     /// Whether it may not leave the directory that it starts in.
     pub(super) beneath: bool,
+    /// Whether what is missing will be made, as a file: a slash at the end is refused unseen.
+    pub(super) create: bool,
 }
 
 /// See the module's page.
@@ -67,6 +69,7 @@ impl Tree {
         let walk = Walk {
             follow: true,
             beneath: false,
+            create: false,
         };
         if let Ok(Place {
             inode: Some(dev), ..
@@ -186,6 +189,9 @@ impl Tree {
             if found.is_none() && !is_last {
                 return Err(libc::ENOENT);
             }
+            if is_last && slash && walk.create {
+                return Err(libc::EISDIR);
+            }
             last = Place {
                 directory: here,
                 name: name.to_vec(),
@@ -198,6 +204,7 @@ impl Tree {
                     *budget = budget.checked_sub(1).ok_or(libc::ELOOP)?;
                     let follow = Walk {
                         follow: true,
+                        create: walk.create && is_last,
                         ..walk
                     };
                     last = self.walk(here, &target, follow, budget)?;
