@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use sakia::sim::{self, SimConfig, opcode};
 
 use crate::dice::Dice;
+use crate::local;
 use crate::others::{self, OnPurpose};
 use crate::seeds::seeds;
 use crate::streams;
@@ -30,7 +31,10 @@ async fn everything(seed: u64) -> io::Result<()> {
     let mut acts = Vec::new();
     for who in 0..3 + dice.below(4) as u64 {
         let mine = Dice::new(seed, 100 + who);
-        acts.push(match dice.below(5) {
+        acts.push(match dice.below(8) {
+            5 => sakia::spawn(local::receipts(mine, seed)),
+            6 => sakia::spawn(local::pipe(mine, seed)),
+            7 => sakia::spawn(local::records(mine, seed)),
             0 => sakia::spawn(streams::frames(mine, seed)),
             1 => sakia::spawn(streams::clients(mine)),
             2 => sakia::spawn(others::files(mine, who)),

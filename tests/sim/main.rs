@@ -5,6 +5,7 @@
 mod dice;
 mod differential;
 mod laws;
+mod local;
 mod model;
 mod others;
 mod seeds;
