@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 mod sys;
 
 pub use sys::{
-    Limit, at_number, cpu_time, deny_io_uring, drop_to_user, has_no_writer, mount_overlay,
-    set_limit, xattr,
+    Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
+    mount_overlay, set_limit, unread, xattr,
 };
 
 const CHILD: &str = "SAKIA_TEST_CHILD";
@@ -51,16 +51,60 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
 /// # Panics
 /// When no process can be started, or the child does not end within two minutes.
 pub fn run_child(name: &str, env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(std::env::current_exe().expect("the test binary has a path"));
-    command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
+    let mut command = child_command(name);
     command
-        .env(CHILD, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for (key, value) in env {
         command.env(key, value);
     }
+    finish(name, command)
+}
+
+/// The command that runs this one test in a process of its own.
+///
+/// # Panics
+/// When the test binary is not to be found.
+pub fn child_command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the test binary has a path"));
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1");
+    command
+}
+
+/// The same under strace, which sees these system calls of every process and thread of the child's. `None` where there is no strace, or it may not trace.
+///
+/// # Panics
+/// As [`run_child`].
+pub fn run_traced(name: &str, calls: &str) -> Option<(Output, String)> {
+    let log = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    let strace = || {
+        let mut strace = Command::new("strace");
+        strace.arg("-f").arg("-e").arg(format!("trace={calls}"));
+        strace.arg("-o").arg(log.path());
+        strace
+    };
+    let can = strace().arg("true").stderr(Stdio::null()).status();
+    if !can.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    let child = child_command(name);
+    let mut command = strace();
+    command
+        .arg(child.get_program())
+        .args(child.get_args())
+        .env(CHILD, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = finish(name, command);
+    let seen = fs::read_to_string(log.path()).expect("strace has written it");
+    Some((output, seen))
+}
+
+fn finish(name: &str, mut command: Command) -> Output {
     let mut child = command.spawn().expect("a child can be started");
     let until = Instant::now() + Duration::from_secs(120);
     let (out, err) = (child.stdout.take(), child.stderr.take());

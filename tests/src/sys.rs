@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 /// A limit of setrlimit(2).
@@ -83,6 +85,53 @@ pub fn at_number(fd: impl Into<OwnedFd>, number: RawFd) -> io::Result<OwnedFd> {
         Ok(moved)
     } else {
         Err(io::Error::from_raw_os_error(libc::EBUSY))
+    }
+}
+
+/// An eventfd that says `WouldBlock` to a read as long as nobody has written to it.
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn eventfd() -> OwnedFd {
+    // SAFETY: eventfd(2) with integers; what it answers is a new descriptor, and nobody else's.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        assert!(fd >= 0, "eventfd: {}", io::Error::last_os_error());
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+/// How many bytes have arrived at this socket and were not read.
+///
+/// # Panics
+/// When it is no socket.
+pub fn unread(fd: RawFd) -> usize {
+    let mut n: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one integer, which is ours.
+    let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &mut n) };
+    assert_eq!(asked, 0, "FIONREAD: {}", io::Error::last_os_error());
+    n as usize
+}
+
+/// Runs `child` in a forked process, which ends with what it answers (101 if it panics); answers how it ended.
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn fork(child: impl FnOnce() -> i32) -> ExitStatus {
+    // SAFETY: the child is this thread alone, runs what is handed in, and ends by _exit, so that no destructor of its parent's runs.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);
+            // SAFETY: _exit(2) ends the child at once.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            assert!(pid > 0, "fork: {}", io::Error::last_os_error());
+            let mut status = 0;
+            // SAFETY: waitpid(2) writes one integer, which is ours.
+            while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {}
+            ExitStatus::from_raw(status)
+        }
     }
 }
 
