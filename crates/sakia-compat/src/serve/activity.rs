@@ -33,6 +33,8 @@ pub(crate) struct Activity {
     requests: Cell<usize>,
     /// Bytes of a head have arrived since the last request.
     head: Cell<bool>,
+    /// It speaks HTTP/2: bytes need not be of a head. A head that does not end is an idle connection then.
+    multiplexed: Cell<bool>,
     /// The peer takes no more for now.
     blocked: Cell<bool>,
     /// Bytes have moved since the clock was last looked at.
@@ -48,6 +50,7 @@ impl Activity {
         Self {
             requests: Cell::new(0),
             head: Cell::new(false),
+            multiplexed: Cell::new(false),
             blocked: Cell::new(false),
             moved: Cell::new(false),
             phase: Cell::new(Phase::Idle),
@@ -57,10 +60,17 @@ impl Activity {
     }
 
     pub(crate) fn received(&self) {
-        if self.requests.get() == 0 {
+        if self.requests.get() == 0 && !self.multiplexed.get() {
             // Only the first byte counts: a head that drips in is to be no slower than one that stops.
             self.head.set(true);
         }
+    }
+
+    /// The connection speaks HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(crate) fn multiplexed(&self) {
+        self.multiplexed.set(true);
+        self.head.set(false);
     }
 
     /// The peer took something.

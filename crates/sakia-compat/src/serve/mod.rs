@@ -1,8 +1,10 @@
-//! `serve`: what an HTTP/1 server can be asked to be. The accept loop and the server's end are in `run`, one connection is in `connection`.
+//! `serve`: what an HTTP server can be asked to be. The accept loop and the server's end are in `run`, one connection is in `connection`.
 
 mod activity;
 mod connection;
 pub(crate) mod listener;
+#[cfg(feature = "http2")]
+mod preface;
 mod run;
 mod served;
 mod state;
@@ -19,6 +21,8 @@ use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper::{Request, Response};
 
@@ -44,11 +48,19 @@ pub struct ConnectInfo<A = SocketAddr>(
     pub A,
 );
 
-/// Serves HTTP/1.1 on a listener: every request is given to the service.
+/// Serves HTTP on a listener: every request is given to the service.
+///
+/// It speaks HTTP/1.1; with the feature `http2` also HTTP/2, to clients that begin with it (prior knowledge).
 ///
 /// It is awaited, by itself or in a task; without [`with_graceful_shutdown`](Serve::with_graceful_shutdown) it never ends. Each connection is a
 /// task of its own: a service that panics ends its connection and no other. Accepting goes on at errors; one for want of
 /// descriptors waits.
+///
+/// # Upgrades
+///
+/// A service may answer 101 and take the connection over by `hyper::upgrade::on`. What it gets is `Send`, as hyper asks, but must be used on this
+/// thread: spawn a task of sakia's for it. The connection still counts for [`max_connections`](Serve::max_connections) until it is dropped;
+/// timeouts are no longer the server's, and the stop does not wait for it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +96,9 @@ where
     Serve {
         listener,
         service,
-        http: http1::Builder::new(),
+        http1: http1::Builder::new(),
+        #[cfg(feature = "http2")]
+        http2: http2::Builder::new(crate::SakiaExecutor),
         limits: Limits {
             header: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(60)),
@@ -97,12 +111,14 @@ where
     }
 }
 
-/// An HTTP/1.1 server that was not started yet; made by [`serve`], started by `.await`.
+/// An HTTP server that was not started yet; made by [`serve`], started by `.await`.
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Serve<L, S> {
     listener: L,
     service: S,
-    http: http1::Builder,
+    http1: http1::Builder,
+    #[cfg(feature = "http2")]
+    http2: http2::Builder<crate::SakiaExecutor>,
     limits: Limits,
     max_connections: usize,
     stop: Pin<Box<dyn Future<Output = ()>>>,
@@ -111,7 +127,8 @@ pub struct Serve<L, S> {
 }
 
 impl<L: Listener, S> Serve<L, S> {
-    /// Sets how long the head of a request may take, from its first byte (default 30 s; `None` is for ever).
+    /// Sets how long the head of a request may take, from its first byte (default 30 s; `None` is for ever). On HTTP/2 it holds until the
+    /// protocol is known; from then on a head that does not come to an end is an idle connection.
     ///
     /// ```
     /// # use sakia::net::TcpListener;
@@ -153,7 +170,7 @@ impl<L: Listener, S> Serve<L, S> {
         self
     }
 
-    /// Sets how many connections are served at a time (default: any number). At the limit none is accepted: they wait in the listener's
+    /// Sets how many connections are open at a time, upgraded ones included (default: any number). At the limit none is accepted: they wait in the listener's
     /// backlog.
     ///
     /// ```
@@ -176,7 +193,7 @@ impl<L: Listener, S> Serve<L, S> {
         self
     }
 
-    /// Sets hyper's own options. The timer and the header timeout are the server's, whatever is set here.
+    /// Sets hyper's own options for HTTP/1. The timer and the header timeout are the server's, whatever is set here.
     ///
     /// ```
     /// # use sakia::net::TcpListener;
@@ -187,7 +204,24 @@ impl<L: Listener, S> Serve<L, S> {
     /// # }
     /// ```
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
-        set(&mut self.http);
+        set(&mut self.http1);
+        self
+    }
+
+    /// Sets hyper's own options for HTTP/2. The timer is the server's, whatever is set here.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).http2(|http| {
+    ///     http.max_concurrent_streams(100);
+    /// })
+    /// # }
+    /// ```
+    #[cfg(feature = "http2")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
+    pub fn http2(mut self, set: impl FnOnce(&mut http2::Builder<crate::SakiaExecutor>)) -> Self {
+        set(&mut self.http2);
         self
     }
 

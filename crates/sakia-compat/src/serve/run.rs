@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -15,6 +15,7 @@ use sakia::{JoinError, JoinSet};
 
 use super::connection::{Ended, Serving};
 use super::listener::Accepts;
+use super::state::{Place, Shared};
 use super::{Serve, Served};
 use crate::{Listener, SakiaTimer};
 
@@ -32,9 +33,13 @@ where
 {
     pub(super) async fn run(mut self) -> io::Result<Served> {
         // The timeout of a head is counted here, from its first byte; hyper counts the idle time before it as well.
-        self.http.timer(SakiaTimer).header_read_timeout(None);
+        self.http1.timer(SakiaTimer).header_read_timeout(None);
+        #[cfg(feature = "http2")]
+        self.http2.timer(SakiaTimer);
         let serving = Rc::new(Serving {
-            http: self.http,
+            http1: self.http1,
+            #[cfg(feature = "http2")]
+            http2: self.http2,
             service: Rc::new(self.service),
             shared: Rc::default(),
             limits: self.limits,
@@ -43,6 +48,7 @@ where
             listener: self.listener,
             stop: self.stop,
             max_connections: self.max_connections,
+            shared: serving.shared.clone(),
             accept: None,
         };
         let mut tasks = JoinSet::new();
@@ -60,7 +66,8 @@ where
                     tally.served.connections += 1;
                     // A connection that is gone already tells so at its first read.
                     let _ = L::prepare(&stream);
-                    tasks.spawn(serving.clone().connection(stream, peer));
+                    let place = Place::take(&serving.shared);
+                    tasks.spawn(serving.clone().connection(stream, peer, place));
                 }
                 Event::Accepted(Err(error)) if is_fatal(&error) => break Err(error),
                 Event::Accepted(Err(_)) => {
@@ -125,6 +132,7 @@ enum Event<L: Accepts> {
 struct Accepting<L: Accepts> {
     stop: Pin<Box<dyn Future<Output = ()>>>,
     max_connections: usize,
+    shared: Rc<Shared>,
     /// Kept from call to call; none at the limit, which only an accept that has ended can reach.
     accept: Option<L::Accept>,
     listener: L,
@@ -142,9 +150,7 @@ impl<L: Accepts> Accepting<L> {
         if let Poll::Ready(Some(ended)) = tasks.poll_join_next(cx) {
             return Poll::Ready(Event::Ended(ended));
         }
-        if tasks.len() >= self.max_connections {
-            return Poll::Pending;
-        }
+        ready!(self.shared.poll_place(self.max_connections, cx));
         let mut accept = self.accept.take().unwrap_or_else(|| self.listener.next());
         match Pin::new(&mut accept).poll(cx) {
             Poll::Ready(accepted) => Poll::Ready(Event::Accepted(accepted)),

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::activity::Activity;
@@ -13,10 +14,14 @@ pub(crate) struct Shared {
     requests: Cell<u64>,
     next: Cell<u64>,
     connections: RefCell<BTreeMap<u64, Rc<Activity>>>,
+    /// Sockets that are open, those of upgrades included.
+    open: Cell<usize>,
+    /// Who waits for one of them to be closed.
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Shared {
-    pub(crate) fn is_stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
 
@@ -26,6 +31,16 @@ impl Shared {
 
     pub(crate) fn count_request(&self) {
         self.requests.set(self.requests.get() + 1);
+    }
+
+    /// Waits until fewer than `limit` sockets are open.
+    pub(crate) fn poll_place(&self, limit: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if self.open.get() < limit {
+            return Poll::Ready(());
+        }
+        let old = self.waiting.replace(Some(cx.waker().clone()));
+        drop(old);
+        Poll::Pending
     }
 
     /// Tells every connection to end after the request that is under way.
@@ -42,7 +57,32 @@ impl Shared {
     }
 }
 
-/// A connection's place in the list, for as long as it lasts, however it ends.
+/// One of the sockets that may be open at a time. It goes with the socket, also to who asked for an upgrade.
+#[derive(Debug)]
+pub(crate) struct Place {
+    shared: Rc<Shared>,
+}
+
+impl Place {
+    pub(crate) fn take(shared: &Rc<Shared>) -> Self {
+        shared.open.set(shared.open.get() + 1);
+        Self {
+            shared: shared.clone(),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.open.set(self.shared.open.get() - 1);
+        let waiting = self.shared.waiting.take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// A connection in the list, for as long as it lasts, however it ends.
 pub(crate) struct Registered {
     shared: Rc<Shared>,
     number: u64,
@@ -63,6 +103,10 @@ impl Registered {
             number,
             activity,
         }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.is_stopping()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The service of a connection as hyper sees it: the user's, with the peer's address put into each request, and a request counted as
 //! under way until its response's body has been handed over.
 
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,13 +25,14 @@ pub(crate) struct Tracked<S, A> {
 impl<S, A, B> Service<Request<Incoming>> for Tracked<S, A>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
     S::Future: 'static,
     A: Clone + Send + Sync + 'static,
     B: 'static,
 {
     type Response = Response<TrackedBody<B>>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>>>>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let under_way = activity::Request::begin(&self.activity);
@@ -40,7 +42,7 @@ where
             .insert(ConnectInfo(self.peer.clone()));
         let response = self.service.call(request);
         Box::pin(async move {
-            let response = response.await?;
+            let response = response.await.map_err(Into::into)?;
             Ok(response.map(|body| TrackedBody {
                 body: Box::pin(body),
                 _under_way: under_way,
