@@ -29,7 +29,7 @@ use sakia::Bound;
 ///
 /// Each use on another thread than the runtime's, or after the end of the runtime.
 pub struct BoundIo<T: 'static> {
-    bound: Bound<T>,
+    pub(crate) bound: Bound<T>,
 }
 
 impl<T: 'static> BoundIo<T> {
@@ -52,11 +52,6 @@ impl<T: 'static> BoundIo<T> {
         Self {
             bound: Bound::new(io),
         }
-    }
-
-    /// Asks what it holds.
-    pub(crate) fn holds<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        f(&self.bound.get())
     }
 
     /// Shows what it holds to `f`.

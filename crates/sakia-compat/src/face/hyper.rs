@@ -105,7 +105,7 @@ impl<T: Write> Write for BoundIo<T> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.holds(T::is_write_vectored)
+        self.bound.get().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -109,7 +109,7 @@ impl<T: AsyncWrite> AsyncWrite for BoundIo<T> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.holds(T::is_write_vectored)
+        self.bound.get().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

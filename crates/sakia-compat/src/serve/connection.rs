@@ -13,6 +13,8 @@ use hyper::service::{HttpService, Service};
 use hyper::{Request, Response};
 
 use super::activity::Limits;
+#[cfg(feature = "http2")]
+use super::preface::Preface;
 use super::state::{Place, Registered, Shared};
 use super::tracked::Tracked;
 use super::watched::Watched;
@@ -33,7 +35,7 @@ pub(crate) enum Ended {
 pub(crate) struct Serving<S> {
     pub(crate) http1: http1::Builder,
     #[cfg(feature = "http2")]
-    pub(crate) http2: hyper::server::conn::http2::Builder<crate::SakiaExecutor>,
+    pub(crate) http2: Option<hyper::server::conn::http2::Builder<crate::SakiaExecutor>>,
     pub(crate) service: Rc<S>,
     pub(crate) shared: Rc<Shared>,
     pub(crate) limits: Limits,
@@ -89,15 +91,18 @@ impl<S> Serving<S> {
             timer: None,
         };
         #[cfg(feature = "http2")]
-        let io = {
-            let mut preface = super::preface::Preface::new(io);
-            match watch.over(pin!(&mut preface)).await {
-                Err(ended) => return ended,
-                Ok(false) => preface.into_io(),
-                Ok(true) => {
-                    activity.multiplexed();
-                    let http2 = self.http2.serve_connection(preface.into_io(), service);
-                    return Ended::of(watch.over(pin!(http2)).await);
+        let io = match &self.http2 {
+            None => io,
+            Some(http2) => {
+                let mut preface = Preface::new(io);
+                match watch.over(pin!(&mut preface)).await {
+                    Err(ended) => return ended,
+                    Ok(false) => preface.into_io(),
+                    Ok(true) => {
+                        activity.multiplexed();
+                        let http2 = http2.serve_connection(preface.into_io(), service);
+                        return Ended::of(watch.over(pin!(http2)).await);
+                    }
                 }
             }
         };

@@ -98,7 +98,7 @@ where
         service,
         http1: http1::Builder::new(),
         #[cfg(feature = "http2")]
-        http2: http2::Builder::new(crate::SakiaExecutor),
+        http2: Some(http2::Builder::new(crate::SakiaExecutor)),
         limits: Limits {
             header: Some(Duration::from_secs(30)),
             idle: Some(Duration::from_secs(60)),
@@ -118,7 +118,7 @@ pub struct Serve<L, S> {
     service: S,
     http1: http1::Builder,
     #[cfg(feature = "http2")]
-    http2: http2::Builder<crate::SakiaExecutor>,
+    http2: Option<http2::Builder<crate::SakiaExecutor>>,
     limits: Limits,
     max_connections: usize,
     stop: Pin<Box<dyn Future<Output = ()>>>,
@@ -221,7 +221,29 @@ impl<L: Listener, S> Serve<L, S> {
     #[cfg(feature = "http2")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http2")))]
     pub fn http2(mut self, set: impl FnOnce(&mut http2::Builder<crate::SakiaExecutor>)) -> Self {
-        set(&mut self.http2);
+        set(self
+            .http2
+            .get_or_insert_with(|| http2::Builder::new(crate::SakiaExecutor)));
+        self
+    }
+
+    /// Speaks HTTP/1 alone, also where another crate has turned the feature `http2` on.
+    ///
+    /// ```
+    /// # use sakia::net::TcpListener;
+    /// # fn example<S>(listener: TcpListener, service: S) -> sakia_compat::Serve<TcpListener, S> {
+    /// sakia_compat::serve(listener, service).http1_only()
+    /// # }
+    /// ```
+    #[cfg_attr(
+        not(feature = "http2"),
+        expect(unused_mut, reason = "there is no HTTP/2 to turn off")
+    )]
+    pub fn http1_only(mut self) -> Self {
+        #[cfg(feature = "http2")]
+        {
+            self.http2 = None;
+        }
         self
     }
 

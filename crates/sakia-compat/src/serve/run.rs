@@ -35,7 +35,9 @@ where
         // The timeout of a head is counted here, from its first byte; hyper counts the idle time before it as well.
         self.http1.timer(SakiaTimer).header_read_timeout(None);
         #[cfg(feature = "http2")]
-        self.http2.timer(SakiaTimer);
+        if let Some(http2) = &mut self.http2 {
+            http2.timer(SakiaTimer);
+        }
         let serving = Rc::new(Serving {
             http1: self.http1,
             #[cfg(feature = "http2")]

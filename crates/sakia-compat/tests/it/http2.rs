@@ -76,6 +76,28 @@ fn one_listener_serves_both_versions_at_once() {
 }
 
 #[test]
+fn a_server_that_speaks_http1_alone_turns_the_preface_away() {
+    run(async {
+        let (listener, addr) = listener().await;
+        let (stop, stopped) = trigger();
+        let server = serve(listener, service_fn(service))
+            .http1_only()
+            .with_graceful_shutdown(stopped);
+        let server = sakia::spawn(server.into_future());
+        beside(move || {
+            let mut stream = dial(addr);
+            stream.write_all(PREFACE).unwrap();
+            let mut got = Vec::new();
+            let _ = stream.read_to_end(&mut got);
+            assert!(got.is_empty() || got.starts_with(b"HTTP/1.1 4"), "{got:?}");
+        })
+        .await;
+        stop.set(true);
+        assert_eq!(server.await.unwrap().unwrap().failed(), 1);
+    });
+}
+
+#[test]
 fn a_preface_and_a_request_may_come_byte_by_byte() {
     run(async {
         let (listener, addr) = listener().await;

@@ -1,5 +1,6 @@
 //! The bridge's promises as tests: one binary, one module a subject. Helpers are in `help`.
 
+mod client;
 mod examples;
 mod faces;
 mod halves;
