@@ -17,4 +17,5 @@ mod own_opcode;
 mod passed;
 mod receipts;
 mod runtime;
+mod sendness;
 mod support;

@@ -1,11 +1,11 @@
-//! Whole files by path: read one, write one. Several requests each, so these are `async fn`s.
+//! Whole files by path: read one, write one. Several requests each.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sakia_buf::{BufResult, IoBuf};
 
-use crate::File;
+use crate::{File, Steps};
 
 /// Reads a whole file.
 ///
@@ -23,7 +23,11 @@ use crate::File;
 ///
 /// # Errors
 /// What [`File::open`] and [`File::read_to_end`] say.
-pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+pub fn read(path: impl AsRef<Path>) -> Steps<io::Result<Vec<u8>>> {
+    Steps::new(read_all(path.as_ref().to_owned()))
+}
+
+async fn read_all(path: PathBuf) -> io::Result<Vec<u8>> {
     let file = File::open(path).await?;
     let len = file.metadata().await?.len();
     // One byte more than it says: so the read that finds the end needs no new room.
@@ -50,9 +54,12 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `InvalidData` if it is not UTF-8; else as [`read`].
-pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
-    let content = read(path).await?;
-    String::from_utf8(content).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+pub fn read_to_string(path: impl AsRef<Path>) -> Steps<io::Result<String>> {
+    let content = read_all(path.as_ref().to_owned());
+    Steps::new(async {
+        String::from_utf8(content.await?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    })
 }
 
 /// Makes or empties a file, writes the buffer's content to it, and closes it.
@@ -73,7 +80,11 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// # Errors
 /// What [`File::create`], [`File::write_all`] and [`File::close`] say.
-pub async fn write<B: IoBuf>(path: impl AsRef<Path>, contents: B) -> BufResult<(), B> {
+pub fn write<B: IoBuf>(path: impl AsRef<Path>, contents: B) -> Steps<BufResult<(), B>> {
+    Steps::new(write_all(path.as_ref().to_owned(), contents))
+}
+
+async fn write_all<B: IoBuf>(path: PathBuf, contents: B) -> BufResult<(), B> {
     let file = match File::create(path).await {
         Ok(file) => file,
         Err(error) => return (Err(error), contents),

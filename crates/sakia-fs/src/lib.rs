@@ -17,6 +17,7 @@ mod options;
 mod path;
 mod pool;
 mod request;
+mod steps;
 mod traits;
 mod tree;
 
@@ -38,4 +39,5 @@ pub use pool::OnPool;
 pub use request::Request;
 pub use sakia_driver::ops::Advice;
 pub use sakia_driver::{Cancellable, Cancelling, Close, Receipt};
+pub use steps::Steps;
 pub use tree::create_dir_all;

@@ -1,9 +1,9 @@
-//! Directories with all that is above them. Many requests, so this is an `async fn`.
+//! Directories with all that is above them. Many requests.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{create_dir, metadata};
+use crate::{Steps, create_dir, metadata};
 
 /// Makes a directory and all that are missing above it.
 ///
@@ -25,8 +25,11 @@ use crate::{create_dir, metadata};
 ///
 /// # Errors
 /// `InvalidInput` for a path with a NUL byte; else what mkdir(2) says.
-pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    let path = path.as_ref();
+pub fn create_dir_all(path: impl AsRef<Path>) -> Steps<io::Result<()>> {
+    Steps::new(make_all(path.as_ref().to_owned()))
+}
+
+async fn make_all(path: PathBuf) -> io::Result<()> {
     // From the path up to the first directory that is there or can be made, …
     let mut missing = Vec::new();
     for at in path.ancestors().take_while(|at| !at.as_os_str().is_empty()) {
