@@ -10,6 +10,7 @@ mod forbid;
 mod length;
 mod opening;
 mod paths;
+mod rows;
 mod source;
 mod words;
 
@@ -121,6 +122,7 @@ fn check(files: &[(String, String)]) -> Vec<Finding> {
     }
     forbid::check(&parsed, &mut findings);
     changelog::check(CHANGELOG, files, &mut findings);
+    rows::check(files, &mut findings);
     unsafe_allowed.stale(&mut findings);
     long_allowed.stale(&mut findings);
     findings
