@@ -273,7 +273,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if nothing is there, or if a read is under way; `Unsupported` on a kernel that cannot (before Linux 6.4); else as read(2).
+    /// `WouldBlock` if nothing is there, or if a read is under way; `Unsupported` for a FIFO that was opened by its name, where the kernel
+    /// cannot, and before Linux 6.4; else as read(2).
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.fd.try_read(buf)
     }
@@ -431,8 +432,8 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it takes nothing, or if a write is under way; `Unsupported` on a kernel that cannot (before Linux 6.4); else as
-    /// write(2).
+    /// `WouldBlock` if it takes nothing, or if a write is under way; `Unsupported` for a FIFO that was opened by its name, where the kernel
+    /// cannot, and before Linux 6.4; else as write(2).
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.fd.try_write(buf)
     }

@@ -82,6 +82,13 @@ fn what_is_no_pipe_is_refused_and_a_fifo_is_one() {
         let receiver = Receiver::from(OwnedFd::from(both));
         sender.write_all("through").await.0.unwrap();
         assert_eq!(receiver.read(Vec::with_capacity(16)).await.1, b"through");
+        // The kernel cannot say at once whether it would wait, and so nothing is tried that might.
+        let error = receiver.try_read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            sender.try_write(b"x").unwrap_err().kind(),
+            ErrorKind::Unsupported
+        );
     });
 }
 

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::catch_unwind;
 
 use sakia_net::{
-    Accept, Bind, Connect, OwnedReadHalf, OwnedWriteHalf, Read, ReadExact, TcpListener, TcpStream,
-    UdpSocket, UnixListener, UnixStream, WriteAll,
+    Accept, Bind, Connect, OwnedReadHalf, OwnedWriteHalf, Read, ReadExact, RecvMsg, SendWithFds,
+    TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
+    UnixSeqpacketListener, UnixStream, WriteAll, pipe,
 };
 
 use crate::common::{laps, loopback, pair, run};
@@ -28,11 +29,18 @@ fn handles_stay_on_their_thread_and_futures_need_no_pin() {
     <UnixListener as NotSend<_>>::is_not_send();
     <UnixStream as NotSend<_>>::is_not_send();
     <UdpSocket as NotSend<_>>::is_not_send();
+    <UnixDatagram as NotSend<_>>::is_not_send();
+    <UnixSeqpacket as NotSend<_>>::is_not_send();
+    <UnixSeqpacketListener as NotSend<_>>::is_not_send();
+    <pipe::Sender as NotSend<_>>::is_not_send();
+    <pipe::Receiver as NotSend<_>>::is_not_send();
     <OwnedReadHalf as NotSend<_>>::is_not_send();
     <OwnedWriteHalf as NotSend<_>>::is_not_send();
     is_unpin::<Read<'static, Vec<u8>>>();
     is_unpin::<ReadExact<'static, Vec<u8>>>();
     is_unpin::<WriteAll<'static, Vec<u8>>>();
+    is_unpin::<RecvMsg<'static, [Vec<u8>; 1]>>();
+    is_unpin::<SendWithFds<'static, [Vec<u8>; 1]>>();
     is_unpin::<Accept<'static>>();
     is_unpin::<Connect>();
     is_unpin::<Bind<TcpListener>>();
