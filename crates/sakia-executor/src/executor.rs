@@ -12,8 +12,6 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use crate::JoinHandle;
-use crate::Unpark;
 use crate::error::TaskPanic;
 use crate::local::{Local, add};
 use crate::remote::{Entered, Home};
@@ -21,6 +19,7 @@ use crate::task::guard::guarded;
 use crate::task::outcome::{Keeper, new_task};
 use crate::task::raw::{Polled, TaskRef};
 use crate::task::state::own;
+use crate::{Cleared, JoinHandle, Stats, Unpark};
 
 /// How long a dropped executor goes on dropping what destructors spawn.
 const DROP_WITHIN: Duration = Duration::from_secs(5);
@@ -48,43 +47,6 @@ const DROP_WITHIN: Duration = Duration::from_secs(5);
 /// ```
 pub struct Executor {
     home: Home,
-}
-
-/// Tells what [`Executor::clear`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Cleared {
-    /// Tasks whose future was dropped.
-    pub dropped: usize,
-    /// Panics that came out of destructors meanwhile.
-    pub panics: usize,
-    /// Tasks whose future was leaked, since it was spawned by a destructor and the deadline had passed.
-    pub left: usize,
-    /// Values of a [`Bound`](crate::Bound) that were dropped.
-    pub bound: usize,
-    /// Tasks that were passed over since their poll is on the stack, and borrowed values of a [`Bound`](crate::Bound):
-    /// they go on.
-    pub running: usize,
-}
-
-/// Counts what an executor has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Tasks spawned.
-    pub spawned: u64,
-    /// Tasks that gave their output.
-    pub completed: u64,
-    /// Tasks that panicked.
-    pub panicked: u64,
-    /// Tasks dropped by the loop: aborted, or spawned after the close.
-    pub aborted: u64,
-    /// Tasks dropped by [`Executor::clear`].
-    pub cleared: u64,
-    /// Tasks whose future was leaked at a deadline.
-    pub leaked: u64,
-    /// Panics of destructors of futures, outputs and payloads, and of the wakers of handles.
-    pub destructor_panics: u64,
 }
 
 impl Executor {
@@ -260,7 +222,7 @@ impl Executor {
     /// assert!(handle.is_finished());
     /// ```
     pub fn close(&self) {
-        self.home.closed.set(true);
+        self.home.close();
     }
 
     /// Drops every task, suspended ones too and those that destructors spawn meanwhile; their handles resolve to
@@ -297,34 +259,19 @@ impl Executor {
         let home = &self.home;
         let _entered = home.enter();
         let _depth = Depth::enter(home);
-        let last = home.ids.last();
         let leaked_before = home.counters.leaked.get();
         let was_leaking = home.leaking.get();
         let mut cleared = Cleared::default();
-        while home.list.len() > home.running.get() {
-            let Some(task) = home.list.pop_front() else {
+        loop {
+            take_remote(home, usize::MAX);
+            clear_list(home, &mut in_time, &mut cleared);
+            home.leaking.set(was_leaking);
+            forget_ended(home);
+            // What other threads had spawned before the close may have come just now; without a close more would come for ever.
+            if !home.closed.get() || home.list.len() <= home.running.get() {
                 break;
-            };
-            if task.own(home).has(own::RUNNING) {
-                home.list.push_back(task, home);
-                continue;
             }
-            let late = task.id() > last && !in_time();
-            cleared.panics += if late {
-                // From here on a spawn leaks at once, so this loop ends.
-                home.leaking.set(true);
-                leak(home, task)
-            } else {
-                if task.own(home).has(own::KEPT) {
-                    cleared.bound += 1;
-                } else {
-                    cleared.dropped += 1;
-                }
-                cancel(home, task, &home.counters.cleared)
-            } as usize;
         }
-        home.leaking.set(was_leaking);
-        forget_ended(home);
         let leaked = home.counters.leaked.get() - leaked_before;
         cleared.left = usize::try_from(leaked).unwrap_or(usize::MAX);
         cleared.running = home.running.get();
@@ -393,6 +340,12 @@ impl Executor {
     }
 }
 
+impl Executor {
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+}
+
 #[cfg(test)]
 impl Executor {
     pub(crate) fn ready(&self) -> &crate::queue::Ready {
@@ -417,6 +370,7 @@ impl Drop for Executor {
         }
         drop(self.home.ready.take_all());
         self.home.end();
+        self.handle().request_shutdown();
         drop(entered);
     }
 }
@@ -458,6 +412,15 @@ fn take_remote(home: &Home, budget: usize) {
         let Some(task) = home.pop_remote() else { break };
         let aborted = task.take_remote();
         let own = task.own(home);
+        if task.adopt(home) {
+            add(&home.counters.spawned, 1);
+            home.list.push_back(task.clone(), home);
+            if aborted || home.closed.get() {
+                own.set(own::ABORT);
+            }
+            home.ready.push(task);
+            continue;
+        }
         if aborted {
             own.set(own::ABORT);
         }
@@ -565,6 +528,35 @@ pub(crate) fn keep_in<T: 'static>(home: &Home, value: T) -> Keeper<T> {
         home.list.push_back(listed, home);
     }
     keeper
+}
+
+/// Drops all tasks of the list but those on the stack, oldest first.
+fn clear_list(home: &Home, in_time: &mut impl FnMut() -> bool, cleared: &mut Cleared) {
+    // So many are there at the call.
+    let mut there = home.list.len();
+    while home.list.len() > home.running.get() {
+        let Some(task) = home.list.pop_front() else {
+            break;
+        };
+        let was_there = there > 0;
+        there = there.saturating_sub(1);
+        if task.own(home).has(own::RUNNING) {
+            home.list.push_back(task, home);
+            continue;
+        }
+        cleared.panics += if !was_there && !in_time() {
+            // From here on a spawn leaks at once, so this loop ends.
+            home.leaking.set(true);
+            leak(home, task)
+        } else {
+            if task.own(home).has(own::KEPT) {
+                cleared.bound += 1;
+            } else {
+                cleared.dropped += 1;
+            }
+            cancel(home, task, &home.counters.cleared)
+        } as usize;
+    }
 }
 
 /// Lets go of ended tasks that are still in a queue.

@@ -37,16 +37,18 @@
 //! # The rooms
 //!
 //! `executor` the loop and the end; `queue` the ready queue; `remote` what other threads reach; `local` what they do
-//! not; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound` what users hold; `context` the free functions;
-//! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs` and `remote.rs`;
+//! not; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound`, `handle` what users hold; `context` the free functions;
+//! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs`, `task/newborn.rs` and `remote.rs`;
 //! the rest is denied it.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bound;
 mod context;
+mod counts;
 mod error;
 mod executor;
+mod handle;
 mod join;
 mod join_set;
 mod local;
@@ -56,6 +58,7 @@ mod park;
 mod queue;
 #[allow(unsafe_code)]
 mod remote;
+mod request;
 mod sync;
 mod task;
 mod yield_now;
@@ -67,11 +70,14 @@ struct Readme;
 
 pub use bound::{Bound, BoundRef, bound};
 pub use context::{current_task_id, spawn, try_spawn};
+pub use counts::{Cleared, Stats};
 pub use error::{JoinError, TaskPanic};
-pub use executor::{Cleared, Executor, Stats};
+pub use executor::Executor;
+pub use handle::Handle;
 pub use join::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use park::{LocalRuntime, ThreadPark, Unpark, block_on};
 pub use remote::Entered;
+pub use request::ShutdownRequested;
 pub use task::TaskId;
 pub use yield_now::{YieldNow, yield_now};

@@ -27,6 +27,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::Unpark;
 use crate::local::Local;
+use crate::request::Request;
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Thread, UnsafeCell, fence, thread, thread_key,
 };
@@ -71,11 +72,14 @@ struct Core {
     /// Who is or waits to be the popping side: the owner from birth to the end, then late pushers. The one that found
     /// zero pops, for all that came meanwhile.
     poppers: AtomicUsize,
+    /// New tasks are refused.
+    closed: AtomicBool,
     /// The executor has ended: its owner pops no more.
     ended: AtomicBool,
     /// Panics of destructors that ran off the loop.
     panics: AtomicU64,
     unpark: Arc<dyn Unpark>,
+    request: Request,
     /// The owner.
     thread: Thread,
     stub: Link,
@@ -174,6 +178,37 @@ impl CoreRef {
             core.pop_late();
         } else {
             core.unpark.unpark();
+        }
+    }
+
+    /// Sends a newborn task to its executor, or refuses it if that is closed.
+    pub(crate) fn send(task: TaskRef) {
+        if task.core().is_closed() {
+            let this = task.core().clone();
+            // SAFETY: it is in no queue, so we are its popping side, and the executor has not seen it.
+            this.count_destructor_panics(unsafe { task.refuse() });
+        } else {
+            Self::push(task);
+        }
+    }
+
+    /// Whether new tasks are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core().closed.load(SeqCst)
+    }
+
+    /// The request that the runtime shut down.
+    pub(crate) fn request(&self) -> &Request {
+        &self.core().request
+    }
+
+    /// The owner's own reference, if this thread is inside the executor and it has not ended.
+    pub(crate) fn home(&self) -> Option<Home> {
+        let local = self.here()?;
+        if local.ended.get() {
+            None
+        } else {
+            Home::current()
         }
     }
 
@@ -300,7 +335,7 @@ impl Core {
         }
     }
 
-    /// Drops what was pushed after the end. The futures have gone with the end, so any thread may.
+    /// Drops what was pushed after the end. The futures have gone with the end, or are newborn, so any thread may.
     fn pop_late(&self) {
         if self.poppers.fetch_add(1, AcqRel) == 0 {
             // SAFETY: zero became one by our hand, so we are the popping side, counted once.
@@ -317,7 +352,9 @@ impl Core {
         loop {
             // SAFETY: the caller's right, which lasts until `poppers` is zero.
             while let Some(task) = unsafe { self.pop() } {
-                drop(task);
+                // SAFETY: as above, and popped just now; the executor has ended.
+                let panics = unsafe { task.refuse() };
+                self.panics.fetch_add(panics.into(), Relaxed);
             }
             // Who came meanwhile has pushed before it counted itself; its RMW comes before ours, so we see the push.
             let left = self.poppers.fetch_sub(counted, AcqRel) - counted;
@@ -340,9 +377,11 @@ impl Home {
             refs: AtomicUsize::new(0),
             root_woken: AtomicBool::new(false),
             poppers: AtomicUsize::new(1),
+            closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             unpark,
+            request: Request::default(),
             thread: thread::current(),
             stub: Link::new(),
             tail: UnsafeCell::new(ptr::null_mut()),
@@ -362,6 +401,12 @@ impl Home {
     /// A reference for a task.
     pub(crate) fn anchor(&self) -> CoreRef {
         self.clone().0
+    }
+
+    /// Refuses what other threads spawn from here on.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        self.0.core().closed.store(true, SeqCst);
     }
 
     /// Takes the oldest task out of the remote queue.

@@ -8,6 +8,7 @@
 mod bounds;
 mod ends;
 mod joins;
+mod newborns;
 mod wakes;
 
 use std::cell::{Cell, RefCell};

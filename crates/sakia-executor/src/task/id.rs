@@ -33,7 +33,14 @@ const BLOCK: u64 = 1 << 16;
 /// The next block's first id; 0 is no task.
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 
-/// The ids that one executor has in hand. They rise: of two tasks of an executor the younger has the higher id.
+impl TaskId {
+    /// An id for a task that is made on another thread than its owner's.
+    pub(super) fn of_newborn() -> Self {
+        Self(NEXT_BLOCK.fetch_add(1, Relaxed))
+    }
+}
+
+/// The ids that one executor has in hand. They rise: of two tasks that it made the younger has the higher id.
 #[derive(Debug, Default)]
 pub(crate) struct TaskIds {
     next: Cell<u64>,
@@ -51,11 +58,6 @@ impl TaskIds {
         let id = self.next.get();
         self.next.set(id + 1);
         TaskId(id)
-    }
-
-    /// The youngest id that was taken, or one lower than all of them.
-    pub(crate) fn last(&self) -> TaskId {
-        TaskId(self.next.get().saturating_sub(1))
     }
 }
 

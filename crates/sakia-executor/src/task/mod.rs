@@ -7,6 +7,8 @@ mod id;
 #[allow(unsafe_code)]
 pub(crate) mod list;
 #[allow(unsafe_code)]
+pub(crate) mod newborn;
+#[allow(unsafe_code)]
 pub(crate) mod outcome;
 #[allow(unsafe_code)]
 pub(crate) mod raw;

@@ -66,16 +66,19 @@ where
     F::Output: 'static,
 {
     let [listed, queued, joining] = TaskRef::new(future, local, core);
-    // The only Joiner of this task there will ever be, with the type of its output: `poll` relies on both.
-    let joiner = Joiner {
-        task: joining,
-        taken: false,
-        output: PhantomData,
-    };
-    (listed, queued, joiner)
+    (listed, queued, Joiner::new(joining))
 }
 
 impl<T> Joiner<T> {
+    /// The only Joiner of a task there will ever be, with the type of its output: `poll` relies on both.
+    pub(super) fn new(task: TaskRef) -> Self {
+        Self {
+            task,
+            taken: false,
+            output: PhantomData,
+        }
+    }
+
     /// The task.
     pub(crate) fn task(&self) -> &TaskRef {
         &self.task

@@ -31,7 +31,7 @@ pub(crate) struct Header {
     /// The way through the remote queue; the queue's while `REMOTE` is set.
     pub(super) link: Link,
     pub(super) word: Word,
-    vtable: &'static VTable,
+    pub(super) vtable: &'static VTable,
     core: CoreRef,
     id: TaskId,
     pub(super) own: Own,
@@ -77,10 +77,19 @@ impl Own {
     }
 }
 
+/// What is written into the header of a new task.
+pub(super) struct Birth {
+    pub(super) word: Word,
+    pub(super) id: TaskId,
+    /// The owner's half of the count, and its flags.
+    pub(super) refs: i32,
+    pub(super) flags: u16,
+}
+
 /// What depends on the type of the future.
 pub(super) struct VTable {
     poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
-    drop_future: unsafe fn(NonNull<Header>),
+    pub(super) drop_future: unsafe fn(NonNull<Header>),
     drop_value: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
     /// From the header to the slot.
@@ -209,17 +218,34 @@ impl TaskRef {
         F::Output: 'static,
     {
         assert!(core.is_of(local));
+        let birth = Birth {
+            word: Word::new(),
+            id: local.ids.take(),
+            refs: 3,
+            flags: 0,
+        };
+        let task = Self::write(future, core, birth);
+        [Self(task), Self(task), Self(task)]
+    }
+
+    /// Writes a new task; the caller gives out as many references as `birth` counts.
+    #[cfg_attr(feature = "track-origin", track_caller)]
+    pub(super) fn write<F>(future: F, core: CoreRef, birth: Birth) -> NonNull<Header>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
         let mut cell = Box::new(MaybeUninit::<TaskCell<F>>::uninit());
         let at = cell.as_mut_ptr();
         let header = Header {
             link: Link::new(),
-            word: Word::new(),
+            word: birth.word,
             vtable: VTableOf::<F>::VTABLE,
             core,
-            id: local.ids.take(),
+            id: birth.id,
             own: Own {
-                refs: Cell::new(3),
-                flags: Cell::new(0),
+                refs: Cell::new(birth.refs),
+                flags: Cell::new(birth.flags),
                 prev: Cell::new(None),
                 next: Cell::new(None),
                 used: UnsafeCell::new(()),
@@ -232,14 +258,13 @@ impl TaskRef {
         };
         // SAFETY: `at` points to fresh memory of this type; both fields are written, so the cell is initialised. The
         // pointer keeps the provenance of the whole box, which is given back in `free`.
-        let task = unsafe {
+        unsafe {
             (&raw mut (*at).header).write(header);
             (*at).slot.get().write(Slot {
                 future: ManuallyDrop::new(future),
             });
             NonNull::new_unchecked(Box::into_raw(cell)).cast::<Header>()
-        };
-        [Self(task), Self(task), Self(task)]
+        }
     }
 
     pub(super) fn header(&self) -> &Header {
@@ -401,6 +426,11 @@ impl TaskRef {
             // SAFETY: the outcome's bits tell what is in the slot; there is no handle, so it is ours.
             return unsafe { self.drop_outcome(outcome) };
         }
+        self.wake_joiner(before)
+    }
+
+    /// Wakes who waits for the end, which has just been published; `before` is the word that it was published over.
+    pub(super) fn wake_joiner(&self, before: usize) -> u32 {
         if before & state::JOIN_WAKER == 0 {
             return 0;
         }

@@ -7,7 +7,7 @@
 //! A task is born on its owner's thread in the ready queue (`QUEUED`). The loop takes it out and polls it (`RUNNING`).
 //! If it pends, only wakers know it, and the list of all tasks. A wake on the owner's thread sets `QUEUED`, a plain
 //! flag; a wake from elsewhere sets `REMOTE`, an atomic bit, and pushes the task to the remote queue, which the loop
-//! empties into the ready queue. When the future is done, panics, is aborted or cleared, `ENDING` is set, the future
+//! empties into the ready queue. (A task that a `Handle` makes elsewhere is born there: `newborn.rs`.) When the future is done, panics, is aborted or cleared, `ENDING` is set, the future
 //! is dropped, and then `COMPLETE` is published together with what the `JoinHandle` will find.
 //!
 //! # The count of references has two halves
@@ -76,6 +76,12 @@ impl Word {
     /// The word of a new task, whose references all count in the owner's half.
     pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(JOIN))
+    }
+
+    /// The word of a task that was made elsewhere and goes into the remote queue: for it and for the handle there are
+    /// references in the atomic half.
+    pub(crate) fn newborn() -> Self {
+        Self(AtomicUsize::new(JOIN | REMOTE | (2 * ONE)))
     }
 
     /// Reads the word, and all that was written before it.
@@ -182,7 +188,8 @@ pub(crate) mod own {
     pub(crate) const RUNNING: u16 = 1 << 1;
     /// The future is gone or going: no poll any more, and no wake.
     pub(crate) const ENDING: u16 = 1 << 2;
-    /// `COMPLETE` is published: the owner's half of the count is merged and no longer used.
+    /// The owner's half of the count is not used: `COMPLETE` is published and the half is merged; or, without `ENDING`,
+    /// the task was made elsewhere and the loop has not adopted it yet (`newborn.rs`).
     pub(crate) const DONE: u16 = 1 << 3;
     /// Aborted: the loop drops the future instead of polling it.
     pub(crate) const ABORT: u16 = 1 << 4;

@@ -3,6 +3,7 @@
 
 mod bound;
 mod end;
+mod handles;
 mod help;
 mod join_set;
 mod panics;

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use sakia_executor::{
-    AbortHandle, Bound, BoundRef, Cleared, Entered, Executor, JoinError, JoinHandle, JoinSet,
-    LocalRuntime, Stats, TaskId, ThreadPark, YieldNow,
+    AbortHandle, Bound, BoundRef, Cleared, Entered, Executor, Handle, JoinError, JoinHandle,
+    JoinSet, LocalRuntime, ShutdownRequested, Stats, TaskId, ThreadPark, YieldNow,
 };
 
 /// Has a `SEND` that is true for sendable types, found before the trait's.
@@ -46,6 +46,8 @@ pin_down! {
     JoinSet<i32>: true true;
     JoinSet<Rc<i32>>: false false;
     AbortHandle: true true;
+    Handle: true true;
+    ShutdownRequested: true true;
     JoinError: true true;
     Bound<Rc<i32>>: true true;
     BoundRef<'static, i32>: false false;
