@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use crate::executor::{cancel, keep_in};
 use crate::remote::Home;
+use crate::surroundings::inside;
 use crate::sync::thread;
 use crate::task::outcome::{Keeper, Lost};
 use crate::task::state::own;
@@ -21,6 +22,9 @@ use crate::task::state::own;
 /// It is used on the thread of the runtime in which it was made, nowhere else. Dropped on that thread, it drops the
 /// value at once; dropped elsewhere, it sends the value home, and the runtime's loop drops it. The end of the runtime
 /// drops the value in any case, like a task.
+///
+/// Where it is polled, used by [`with`](Self::with) or dropped on its thread but outside the runtime's loop, as in a task of another executor
+/// there, the runtime is entered for that time.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -137,7 +141,14 @@ impl<T: 'static> Bound<T> {
     /// On another thread than the runtime's, and after the end of the runtime.
     #[track_caller]
     pub fn with<R>(&mut self, code: impl FnOnce(Pin<&mut T>) -> R) -> R {
-        match self.keeper.with(code) {
+        let core = self.keeper.task().core();
+        let used = if core.here().is_some() {
+            self.keeper.with(code)
+        } else {
+            let core = core.clone();
+            inside(&core, || self.keeper.with(code))
+        };
+        match used {
             Ok(result) => result,
             Err(lost) => self.refuse(&lost),
         }
@@ -201,7 +212,9 @@ impl<T: 'static> Drop for Bound<T> {
         if !task.own(local).has(own::ENDING)
             && let Some(listed) = local.list.remove(task, local)
         {
-            cancel(local, listed, &local.counters.cleared);
+            inside(task.core(), || {
+                cancel(local, listed, &local.counters.cleared);
+            });
         }
     }
 }

@@ -360,8 +360,8 @@ impl Drop for Executor {
         }
         let entered = self.home.enter();
         self.close();
-        let hook = self.home.hook.take();
-        let panics = guarded(|| drop(hook));
+        let hooks = (self.home.hook.take(), self.home.surroundings.take());
+        let panics = guarded(|| drop(hooks));
         add(&self.home.counters.destructor_panics, panics.into());
         self.clear(Some(Instant::now() + DROP_WITHIN));
         if self.home.list.len() > 0 {

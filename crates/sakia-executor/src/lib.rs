@@ -59,6 +59,7 @@ mod queue;
 #[allow(unsafe_code)]
 mod remote;
 mod request;
+mod surroundings;
 mod sync;
 mod task;
 mod yield_now;
@@ -79,5 +80,6 @@ pub use join_set::JoinSet;
 pub use park::{LocalRuntime, ThreadPark, Unpark, block_on};
 pub use remote::Entered;
 pub use request::ShutdownRequested;
+pub use surroundings::Surroundings;
 pub use task::TaskId;
 pub use yield_now::{YieldNow, yield_now};

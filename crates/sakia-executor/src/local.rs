@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
+use crate::Surroundings;
 use crate::error::TaskPanic;
 use crate::queue::Ready;
 use crate::task::list::List;
@@ -21,6 +22,7 @@ pub(crate) struct Local {
     pub(crate) ids: TaskIds,
     pub(crate) counters: Counters,
     pub(crate) hook: RefCell<Option<PanicHook>>,
+    pub(crate) surroundings: RefCell<Option<Rc<dyn Surroundings>>>,
     /// The owner's half of the count of references to the core.
     pub(crate) refs: Cell<isize>,
     /// The root was woken on this thread.
@@ -50,6 +52,7 @@ impl Local {
             ids: TaskIds::default(),
             counters: Counters::default(),
             hook: RefCell::new(None),
+            surroundings: RefCell::new(None),
             refs: Cell::new(1),
             root_woken: Cell::new(false),
             closed: Cell::new(false),

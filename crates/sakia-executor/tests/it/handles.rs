@@ -202,6 +202,19 @@ fn what_was_spawned_and_not_yet_adopted_is_dropped_by_the_end_and_counted() {
 }
 
 #[test]
+fn a_clear_without_a_close_drops_what_other_threads_had_spawned_by_then() {
+    let executor = Executor::new(Arc::new(ThreadPark::new()));
+    let handle = executor.handle();
+    let task = thread::spawn(move || handle.spawn(std::future::pending::<()>()))
+        .join()
+        .unwrap();
+    let cleared = executor.clear_while(|| false);
+    assert_eq!((cleared.dropped, cleared.left), (1, 0));
+    assert!(task.is_finished());
+    assert_eq!(executor.task_count(), 0);
+}
+
+#[test]
 fn spawns_that_race_with_the_end_lose_no_future_and_no_waiter() {
     for _ in 0..200 {
         let drops = Arc::new(AtomicUsize::new(0));
