@@ -19,9 +19,11 @@ use crate::close::CloseTable;
 use crate::fd::ledger::Ledger;
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::fork::ForkGuard;
+use crate::host::{self, Pinned};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::Call;
 use crate::kernel::choose::KernelChoice;
+use crate::kernel::setup_error::SetupError;
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::mounts::Mounts;
 use crate::op::adopt::Adopts;
@@ -42,6 +44,10 @@ pub struct Config {
     pub entries: u32,
     /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
     pub max_blocking: usize,
+    /// The cores to pin the thread to; `None` leaves it free.
+    pub pin_to: Option<Vec<usize>>,
+    /// Whether the process's soft limit of descriptors is lifted to the hard one.
+    pub raise_nofile: bool,
     /// The most kernel worker threads for ops of bounded time (files), 0 for the kernel's default.
     pub bounded_workers: u32,
     /// The most kernel worker threads for ops of unbounded time (sockets, pipes that were forced to a worker), 0 for the kernel's default.
@@ -54,6 +60,8 @@ impl Default for Config {
             kernel: KernelChoice::Auto,
             entries: 256,
             max_blocking: 16,
+            pin_to: None,
+            raise_nofile: false,
             bounded_workers: 0,
             unbounded_workers: 64,
         }
@@ -174,16 +182,24 @@ impl Driver {
     /// cure. The ring shrinks before RLIMIT_MEMLOCK is reported.
     pub fn new(config: &Config) -> io::Result<Rc<Self>> {
         crate::graveyard::reap();
+        if config.raise_nofile {
+            host::raise_nofile()?;
+        }
+        let pinned = config.pin_to.as_deref().map(Pinned::to).transpose()?;
         let kernel = Below::new(config)?;
         let clock = kernel.clock();
         let has_threads = kernel.sleeper().is_none();
-        let eventfd = KernelFd::adopt(kernel.call(Call::Eventfd)? as RawFd);
+        let eventfd = kernel
+            .call(Call::Eventfd)
+            .map_err(|error| SetupError::of_part("the eventfd that wakes the runtime", error))?;
+        let eventfd = KernelFd::adopt(eventfd as RawFd);
         let unparker = Arc::new(Unparker::new(
             kernel.ring_fd(),
             eventfd.as_raw_fd(),
             kernel.sleeper(),
         ));
-        let fork = ForkGuard::new()?;
+        let fork = ForkGuard::new()
+            .map_err(|error| SetupError::of_part("the page that tells a forked child", error))?;
         let driver = Rc::new_cyclic(|this| Self {
             core: RefCell::new(Core {
                 kernel,
@@ -216,6 +232,9 @@ impl Driver {
             resting: Cell::new(false),
         });
         driver.arm_eventfd();
+        if let Some(pinned) = pinned {
+            pinned.keep();
+        }
         Ok(driver)
     }
 

@@ -16,6 +16,7 @@ mod fd;
 mod fork;
 mod gate;
 mod graveyard;
+mod host;
 mod kernel;
 mod mounts;
 mod op;

@@ -41,6 +41,25 @@ impl SetupError {
         )
     }
 
+    /// Explains what became of `what`, a part of the set-up that takes a descriptor or memory.
+    pub(crate) fn of_part(what: &str, error: io::Error) -> io::Error {
+        let (cause, cure) = match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => (
+                format!("no descriptor is left for {what}"),
+                "raise RLIMIT_NOFILE (ulimit -n), or close descriptors first",
+            ),
+            Some(libc::ENOMEM) => (
+                format!("no memory is left for {what}"),
+                "raise the memory limit of the process or its cgroup",
+            ),
+            _ => (
+                format!("{what} could not be made: {error}"),
+                "run under strace to see which system call the kernel refuses",
+            ),
+        };
+        Self::wrap(cause, cure, error)
+    }
+
     /// The errno of the system call that was refused, if it was one.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
