@@ -3,6 +3,9 @@
 //! The modules `exits_*` are the rows of the ways out: each test's name is the sentence that must hold.
 
 mod attributes;
+mod bounds;
+mod builder;
+mod embedding;
 mod exits_ends;
 mod exits_files;
 mod exits_limits;

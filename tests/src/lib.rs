@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 mod sys;
 
 pub use sys::{
-    Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
+    Epoll, Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
     mount_overlay, set_limit, unread, xattr,
 };
 

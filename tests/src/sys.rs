@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A limit of setrlimit(2).
 #[derive(Clone, Copy, Debug)]
@@ -261,4 +261,53 @@ pub fn xattr(path: &Path, name: &std::ffi::CStr) -> io::Result<Vec<u8>> {
     let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
     value.truncate(n);
     Ok(value)
+}
+
+/// epoll(7) on one descriptor: a foreign loop in the small.
+#[derive(Debug)]
+pub struct Epoll(OwnedFd);
+
+impl Epoll {
+    /// Waits for `fd` to be readable, by level or by edge.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn new(fd: impl AsFd, edge: bool) -> Self {
+        // SAFETY: epoll_create1(2) reads flags; the number is new and nobody else's.
+        let epoll = unsafe {
+            let raw = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            assert!(raw >= 0, "epoll: {}", io::Error::last_os_error());
+            OwnedFd::from_raw_fd(raw)
+        };
+        let edge = if edge { libc::EPOLLET } else { 0 };
+        let mut event = libc::epoll_event {
+            events: (libc::EPOLLIN | edge) as u32,
+            u64: 0,
+        };
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: one event of ours, for the call.
+        let added =
+            unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+        assert_eq!(added, 0, "epoll: {}", io::Error::last_os_error());
+        Self(epoll)
+    }
+
+    /// Waits; answers whether it became readable in time.
+    pub fn wait(&self, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        loop {
+            // Rounded up: a wait that ends before a deadline would only come again.
+            let left = until.saturating_duration_since(Instant::now());
+            let left = i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
+            // SAFETY: room for one event, ours for the call.
+            let n = unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, left) };
+            match n {
+                1 => return true,
+                // A signal (closing a ring sends its thread a stray EINTR), or the time is over.
+                _ if Instant::now() >= until => return false,
+                _ => {}
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use sakia_driver::Config;
+use sakia_driver::{Config, KernelChoice};
 use sakia_executor::TaskPanic;
 
 use crate::{Runtime, ShutdownReport};
@@ -82,6 +82,43 @@ impl Builder {
         self
     }
 
+    /// Chooses the kernel that carries the operations out (default: [`Auto`](KernelChoice::Auto)).
+    pub fn kernel(mut self, kernel: KernelChoice) -> Self {
+        self.driver.kernel = kernel;
+        self
+    }
+
+    /// Pins the thread to these cores (sched_setaffinity(2)) when the runtime is built. It stays pinned when the runtime has ended.
+    ///
+    /// A runtime a core: each thread pins its own. [`build`](Self::build) fails, and leaves the thread as it was, when one of them is not among the cores that the thread may
+    /// run on, or when none is named.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # fn first_core() -> usize {
+    /// #     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    /// #     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    /// #     list.trim().split([',', '-']).next().unwrap().parse().unwrap()
+    /// # }
+    /// let core = first_core();
+    /// let runtime = sakia::Runtime::builder().pin_to([core]).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sched_setaffinity")]
+    pub fn pin_to(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
+        self.driver.pin_to = Some(cores.into_iter().collect());
+        self
+    }
+
+    /// Lifts the process's soft limit of descriptors (RLIMIT_NOFILE) to the hard one when the runtime is built; it stays lifted. Programs that
+    /// use select(2) must not: it knows descriptors below 1024 only.
+    #[doc(alias = "RLIMIT_NOFILE")]
+    pub fn raise_nofile(mut self, raise: bool) -> Self {
+        self.driver.raise_nofile = raise;
+        self
+    }
+
     /// Sets how long a dropped runtime may take to end (default 5 s). What has not ended by then is set aside and reported.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
@@ -122,7 +159,7 @@ impl Builder {
     /// Builds the runtime on this thread, which it belongs to for ever.
     ///
     /// # Errors
-    /// When the ring cannot be made; the inner error is a [`SetupError`](crate::SetupError) that names cause and cure.
+    /// When the ring cannot be made, or what was asked of thread and process is refused; the inner error is a [`SetupError`](crate::SetupError) that names cause and cure.
     pub fn build(self) -> io::Result<Runtime> {
         Runtime::build(self)
     }

@@ -18,6 +18,7 @@
 //! # Where things are
 //! * [`Runtime`], [`Builder`], [`ShutdownReport`]: a runtime, from its beginning to its end.
 //! * [`spawn`], [`JoinHandle`], [`JoinSet`], [`yield_now`], [`spawn_blocking`]: tasks.
+//! * [`Handle`], [`Bound`]: what other threads, and libraries that ask for `Send`, may hold.
 //! * [`fs`], [`net`], [`time`], [`signal`]: what tasks do.
 //! * [`op`]: operations as such: a receipt of a cancel, a time limit that gives the buffer back, [`submit`] for opcodes of your own.
 //! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
@@ -30,6 +31,7 @@ extern crate self as sakia;
 #[doc(hidden)]
 pub mod __macro;
 mod builder;
+mod embed;
 pub mod op;
 mod report;
 mod runtime;
@@ -46,11 +48,12 @@ pub use runtime::{Runtime, fds};
 pub use sakia_macros::{main, test};
 
 pub use sakia_driver::{
-    Blocking, BlockingError, FdInfo, FdState, Kind, SetupError, spawn_blocking, submit,
+    Blocking, BlockingError, FdInfo, FdState, KernelChoice, Kind, SetupError, spawn_blocking,
+    submit,
 };
 pub use sakia_executor::{
-    AbortHandle, Bound, BoundRef, JoinError, JoinHandle, JoinSet, TaskId, TaskPanic, bound, spawn,
-    yield_now,
+    AbortHandle, Bound, BoundRef, Handle, JoinError, JoinHandle, JoinSet, ShutdownRequested,
+    TaskId, TaskPanic, bound, spawn, yield_now,
 };
 
 pub use sakia_buf as buf;

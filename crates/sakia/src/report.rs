@@ -16,6 +16,7 @@ use sakia_executor::{Cleared, Stats};
 pub struct ShutdownReport {
     tasks_dropped: usize,
     tasks_left: usize,
+    bound_dropped: usize,
     destructor_panics: u64,
     drained: Drained,
     took: Duration,
@@ -26,6 +27,7 @@ impl ShutdownReport {
         Self {
             tasks_dropped: cleared.dropped,
             tasks_left: cleared.left,
+            bound_dropped: cleared.bound,
             destructor_panics: stats.destructor_panics + drained.panics,
             drained,
             took,
@@ -62,6 +64,11 @@ impl ShutdownReport {
     /// Tasks that destructors kept spawning until the deadline; they are leaked.
     pub fn tasks_left(&self) -> usize {
         self.tasks_left
+    }
+
+    /// Values of a [`Bound`](crate::Bound) that the end dropped, though their shells may still be somewhere.
+    pub fn bound_dropped(&self) -> usize {
+        self.bound_dropped
     }
 
     /// Ops that completed over the runtime's life, cancelled ones included.
@@ -198,6 +205,9 @@ impl fmt::Display for ShutdownReport {
             )?;
         }
         write!(f, "\n  tasks        {} dropped", self.tasks_dropped)?;
+        if self.bound_dropped > 0 {
+            write!(f, ", and {} bound values", self.bound_dropped)?;
+        }
         if !self.is_clean() {
             write!(f, "\n  not clean    {}", self.summary())?;
         }

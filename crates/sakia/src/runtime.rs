@@ -1,9 +1,10 @@
 //! The runtime: the driver, the executor and the timers of one thread, and the loop that turns them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use sakia_driver::{Driver, FdInfo, Park, Unparker};
-use sakia_executor::{Executor, JoinHandle, Unpark};
+use sakia_executor::{Executor, Handle, JoinHandle, Unpark};
 use sakia_time::{Clock, Timers};
 
 use crate::builder::{OnEvent, OnShutdown};
+use crate::embed::Around;
 use crate::{Builder, ShutdownReport, shutdown};
 
 /// How many tasks are polled before the ring and the timers get their turn.
@@ -66,18 +68,23 @@ impl Inner {
 
     /// One lap: timers, tasks, then the ring, which parks if nothing else is to be done.
     fn lap(&self) {
-        self.timers.begin_turn();
-        if !self.timers.is_empty() {
-            self.timers.fire(self.timers.now());
-        }
-        self.executor.run(BATCH, || {});
+        self.run();
         let turned = self.driver.turn(self.park(), || self.executor.has_ready());
         if let Err(error) = turned {
             panic!("the ring of this sakia runtime is dead: {error}");
         }
     }
 
-    fn park(&self) -> Park {
+    /// Fires the timers that are due, and polls the tasks that are ready.
+    pub(crate) fn run(&self) {
+        self.timers.begin_turn();
+        if !self.timers.is_empty() {
+            self.timers.fire(self.timers.now());
+        }
+        self.executor.run(BATCH, || {});
+    }
+
+    pub(crate) fn park(&self) -> Park {
         if self.executor.has_ready() {
             return Park::No;
         }
@@ -122,6 +129,8 @@ impl Inner {
 pub struct Runtime {
     /// Taken by the end.
     inner: Option<Rc<Inner>>,
+    /// What a foreign loop polls, once one asked.
+    pub(crate) wake_fd: OnceCell<Rc<OwnedFd>>,
 }
 
 impl Runtime {
@@ -158,12 +167,16 @@ impl Runtime {
             on_shutdown: RefCell::new(builder.on_shutdown),
             on_event: builder.on_event,
         };
+        let inner = Rc::new(inner);
+        let around = Around(Rc::downgrade(&inner));
+        inner.executor.set_surroundings(Rc::new(around));
         Ok(Self {
-            inner: Some(Rc::new(inner)),
+            inner: Some(inner),
+            wake_fd: OnceCell::new(),
         })
     }
 
-    fn inner(&self) -> &Rc<Inner> {
+    pub(crate) fn inner(&self) -> &Rc<Inner> {
         self.inner.as_ref().expect("only the end takes it")
     }
 
@@ -197,7 +210,32 @@ impl Runtime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.inner().executor.spawn(future)
+        let handle = self.inner().executor.spawn(future);
+        self.inner().driver.stir();
+        handle
+    }
+
+    /// Gives a handle for other threads: they spawn tasks by it, and ask the runtime to shut down.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = sakia::Runtime::new()?;
+    /// let handle = runtime.handle();
+    /// let other = std::thread::spawn(move || {
+    ///     let task = handle.spawn_with(|| async {
+    ///         let file = sakia::fs::File::open("/dev/null").await?;
+    ///         file.close().await
+    ///     });
+    ///     handle.request_shutdown();
+    ///     task
+    /// });
+    /// runtime.block_on(runtime.handle().shutdown_requested());
+    /// let task = other.join().unwrap();
+    /// runtime.block_on(task).unwrap()
+    /// # }
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.inner().executor.handle()
     }
 
     /// Lists every descriptor that this runtime owns.
@@ -251,13 +289,13 @@ impl fmt::Debug for Runtime {
 }
 
 /// Marks a runtime, and its thread, as inside a `block_on`.
-struct Blocking<'a> {
+pub(crate) struct Blocking<'a> {
     inner: &'a Inner,
 }
 
 impl<'a> Blocking<'a> {
     #[track_caller]
-    fn begin(inner: &'a Inner) -> Self {
+    pub(crate) fn begin(inner: &'a Inner) -> Self {
         let outer = BLOCKING
             .try_with(|blocking| blocking.replace(blocking.get() + 1))
             .unwrap_or(0);
