@@ -13,6 +13,8 @@ pub(crate) mod outcome;
 #[allow(unsafe_code)]
 pub(crate) mod raw;
 pub(crate) mod state;
+#[allow(unsafe_code)]
+mod waker;
 
 pub use id::TaskId;
 pub(crate) use id::TaskIds;

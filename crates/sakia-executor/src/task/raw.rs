@@ -14,10 +14,11 @@ use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::guard::{drop_payload, guarded};
 use super::state::{self, Word, own};
+use super::waker::raw_waker;
 use super::{TaskId, outcome};
 use crate::local::Local;
 use crate::remote::{CoreRef, Link};
@@ -547,44 +548,6 @@ impl fmt::Debug for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.id().fmt(f)
     }
-}
-
-/// The waker of a task is one counted reference in a `RawWaker`.
-static WAKER: RawWakerVTable =
-    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
-
-fn raw_waker(task: NonNull<Header>) -> RawWaker {
-    RawWaker::new(task.as_ptr().cast_const().cast(), &WAKER)
-}
-
-/// # Safety
-/// `data` came from [`raw_waker`] and stands for a live reference.
-unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
-    // SAFETY: the data is the pointer that `raw_waker` was given, so not null; ManuallyDrop makes it a borrow.
-    ManuallyDrop::new(TaskRef(unsafe {
-        NonNull::new_unchecked(data.cast_mut()).cast()
-    }))
-}
-
-unsafe fn waker_clone(data: *const ()) -> RawWaker {
-    // SAFETY: the waker that is cloned stands for a live reference.
-    let task = unsafe { borrow(data) };
-    raw_waker(ManuallyDrop::new(TaskRef::clone(&task)).0)
-}
-
-unsafe fn waker_wake(data: *const ()) {
-    // SAFETY: the waker is consumed, so its reference may be.
-    ManuallyDrop::into_inner(unsafe { borrow(data) }).wake();
-}
-
-unsafe fn waker_wake_by_ref(data: *const ()) {
-    // SAFETY: the waker lives through the call, and so does its reference.
-    unsafe { borrow(data) }.wake_by_ref();
-}
-
-unsafe fn waker_drop(data: *const ()) {
-    // SAFETY: the waker is consumed, so its reference may be.
-    drop(ManuallyDrop::into_inner(unsafe { borrow(data) }));
 }
 
 /// The header of a task without `track-origin`, in bytes.
