@@ -152,6 +152,10 @@ fn a_bound_future_that_a_foreign_task_polls_between_turns_gets_on() {
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
     embedded(true, |runtime, epoll| {
+        #[expect(
+            clippy::async_yields_async,
+            reason = "the future is to be polled elsewhere"
+        )]
         let made = runtime.spawn(async {
             // It opens a file and sets a timer at polls that no task of sakia's makes.
             sakia::bound(async {
