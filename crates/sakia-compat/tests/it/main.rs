@@ -12,5 +12,6 @@ mod read;
 mod serve;
 mod stop;
 mod timeouts;
+mod timer;
 mod upgrade;
 mod write;
