@@ -1,6 +1,9 @@
 //! The driver's laws over random programs and many seeds. The simulated kernel is the witness: it sees every close, every op, and the memory that it is lent.
 
+use std::cell::RefCell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Once;
 
 use futures_util::future::{Either, select};
@@ -153,4 +156,38 @@ fn what_is_stuck_at_the_deadline_is_set_aside_and_closed_when_it_comes_back() {
         assert_eq!(sakia_driver::graves(), 0, "seed {seed}");
     }
     assert!(set_aside > 0, "some were stuck");
+}
+
+#[test]
+fn a_lost_completion_ends_block_on_with_a_panic_that_says_so_and_what_the_kernel_has_stays_its_own()
+{
+    hush();
+    let mut lost = 0;
+    for seed in seeds() {
+        let seen = Rc::new(RefCell::new(None));
+        let show = seen.clone();
+        let config = SimConfig::rough(seed).lost_completions(0.002);
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            sim::attempt(config, |simulation| {
+                show.replace(Some(simulation));
+                everything(seed)
+            })
+        }));
+        let simulation = seen.take().expect("the program has begun");
+        match run {
+            Ok(run) => assert!(run.output.is_ok(), "seed {seed}: {:?}\n{run}", run.output),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().expect("it is a sentence");
+                assert!(text.contains("EBADR") && text.contains("end it"), "{text}");
+                lost += 1;
+            }
+        }
+        let violations = simulation.violations();
+        assert_eq!(violations, [""; 0], "seed {seed}\n{simulation}");
+    }
+    assert!(
+        lost > 0,
+        "no completion was lost in {} seeds",
+        seeds().count()
+    );
 }

@@ -15,6 +15,7 @@ use crate::fd::{FdInfo, FdState, Kind};
 use crate::graveyard;
 use crate::kernel::abi::opcode;
 use crate::kernel::{Entered, Kernel, Wait};
+use crate::op::Refusal;
 use crate::op::table::{Own, Tag};
 
 /// The longest single wait of a drain: how late a lost wake could make it.
@@ -54,6 +55,16 @@ pub struct Drained {
 }
 
 impl Driver {
+    /// Whether new ops are taken, and if not, why.
+    pub(crate) fn takes_ops(&self) -> Result<(), Refusal> {
+        match self.phase() {
+            _ if self.is_forked() => Err(Refusal::Forked),
+            Phase::Running => Ok(()),
+            Phase::Dead => Err(Refusal::Lost),
+            Phase::Draining | Phase::Ended => Err(Refusal::Ended),
+        }
+    }
+
     /// Refuses new ops from here on; what is in flight goes on. The first step of the end.
     pub fn refuse(&self) {
         if self.phase() == Phase::Running {

@@ -84,6 +84,8 @@ pub enum Park {
 pub(crate) enum Phase {
     /// Ops are taken.
     Running,
+    /// The kernel has lost a completion: no new op is taken, and nobody may wait for the one that was lost.
+    Dead,
     /// It is being drained: no new op is taken.
     Draining,
     /// The ring is closed, or has gone to the graveyard.
@@ -325,17 +327,13 @@ impl Driver {
     /// The driver that an op goes to: its descriptor's, which must be the current one, or the current one.
     pub(crate) fn admit(own: Option<&Rc<Self>>) -> Result<Rc<Self>, Refusal> {
         let driver = match own {
-            Some(driver) if driver.phase() != Phase::Running => return Err(Refusal::Ended),
-            Some(driver) if driver.is_current() => driver.clone(),
+            Some(driver) if driver.phase() != Phase::Running || driver.is_current() => {
+                driver.clone()
+            }
             Some(_) => return Err(Refusal::Foreign),
             None => Self::current().ok_or(Refusal::Foreign)?,
         };
-        if driver.phase() != Phase::Running {
-            return Err(Refusal::Ended);
-        }
-        if driver.is_forked() {
-            return Err(Refusal::Forked);
-        }
+        driver.takes_ops()?;
         Ok(driver)
     }
 
@@ -444,15 +442,18 @@ impl Driver {
             self.run_pending();
         }
         match entered? {
-            Entered::Fine => Ok(()),
             Entered::Busy => {
                 // Out of memory for requests. They stay queued; the loop goes on, but not as fast as it can.
                 self.clock.sleep(Duration::from_millis(1));
                 Ok(())
             }
-            Entered::Dead => Err(io::Error::other(
-                "the kernel has lost a completion (EBADR): the ring cannot be trusted any more",
-            )),
+            Entered::Fine if self.phase() != Phase::Dead => Ok(()),
+            Entered::Fine | Entered::Dead => {
+                if self.phase() == Phase::Running {
+                    self.set_phase(Phase::Dead);
+                }
+                Err(Refusal::Lost.into())
+            }
         }
     }
 

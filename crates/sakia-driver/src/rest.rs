@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::driver::{Driver, Phase};
+use crate::driver::Driver;
 use crate::kernel::Kernel;
 use crate::op::Refusal;
 
@@ -21,12 +21,7 @@ impl Driver {
     /// # Errors
     /// When no descriptor is free, or the runtime has ended.
     pub fn wake_fd(&self) -> io::Result<Rc<OwnedFd>> {
-        if self.phase() != Phase::Running {
-            return Err(Refusal::Ended.into());
-        }
-        if self.is_forked() {
-            return Err(Refusal::Forked.into());
-        }
+        self.takes_ops()?;
         let mut core = self.core();
         let fd = core.kernel.wake_fd()?;
         core.kernel.alert();
@@ -38,8 +33,9 @@ impl Driver {
     ///
     /// `ready` is asked after the thread was announced as parked, as in [`turn`](Self::turn).
     pub fn rest(&self, ready: impl FnOnce() -> bool) -> bool {
-        if self.phase() != Phase::Running || self.is_forked() {
-            return false;
+        if let Err(refusal) = self.takes_ops() {
+            // The next turn tells that the ring is dead.
+            return refusal == Refusal::Lost;
         }
         self.unparker_ref().awake();
         let fetches = self.core().kernel.rest();

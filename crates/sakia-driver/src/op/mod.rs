@@ -169,6 +169,8 @@ pub(crate) enum Refusal {
     Foreign,
     /// The process is a forked child of the one that owns the ring.
     Forked,
+    /// The kernel has lost a completion of this ring.
+    Lost,
     /// The kernel does not know the opcode.
     Unsupported(u8),
     /// 16 million ops are in flight.
@@ -188,6 +190,9 @@ impl From<Refusal> for io::Error {
             ),
             Refusal::Forked => Self::other(
                 "this process was forked from the one that owns the sakia runtime; use exec, or a runtime of its own",
+            ),
+            Refusal::Lost => Self::other(
+                "the kernel has lost a completion (EBADR), so the ring of this sakia runtime cannot be trusted any more; end it and make another",
             ),
             Refusal::Unsupported(code) => Self::new(
                 Kind::Unsupported,

@@ -52,6 +52,7 @@ pub struct SimConfig {
     pub(super) faults: Vec<Fault>,
     pub(super) completions: Option<usize>,
     pub(super) busy: Chance,
+    pub(super) lost: Option<Chance>,
     pub(super) spurious: Chance,
     pub(super) stuck: Chance,
     pub(super) loss: Chance,
@@ -70,6 +71,7 @@ impl SimConfig {
             faults: Vec::new(),
             completions: None,
             busy: Chance::default(),
+            lost: None,
             spurious: Chance::default(),
             stuck: Chance::default(),
             loss: Chance::default(),
@@ -132,6 +134,12 @@ impl SimConfig {
     /// Sets the probability that an enter finds no memory for a request (`EAGAIN`).
     pub fn busy(mut self, probability: f64) -> Self {
         self.busy = Chance::of(probability);
+        self
+    }
+
+    /// Sets the probability that a completion is lost, as when the kernel has no memory for one that overflows (`EBADR`): the ring is dead then.
+    pub fn lost_completions(mut self, probability: f64) -> Self {
+        self.lost = Some(Chance::of(probability));
         self
     }
 

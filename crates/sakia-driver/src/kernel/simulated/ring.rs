@@ -52,6 +52,8 @@ pub(super) struct Ring {
     flights: BTreeMap<u64, Flight>,
     next: u64,
     pub(super) closed: bool,
+    /// A completion was lost, and the next enter says so.
+    lost: bool,
 }
 
 impl Ring {
@@ -65,6 +67,7 @@ impl Ring {
             flights: BTreeMap::new(),
             next: 1,
             closed: false,
+            lost: false,
         }
     }
 
@@ -158,6 +161,14 @@ impl World {
 
     /// Enters the kernel; `None` if nothing will ever happen again and the wait is for ever.
     pub(super) fn enter(&mut self, wait: Wait) -> Option<Entered> {
+        let entered = self.enter_for(wait);
+        match std::mem::take(&mut self.ring.lost) {
+            true => Some(Entered::Dead),
+            false => entered,
+        }
+    }
+
+    fn enter_for(&mut self, wait: Wait) -> Option<Entered> {
         let cost = 200 + self.random.below(800);
         self.set_now(self.now() + cost);
         if !self.ring.submitted.is_empty() && self.random.happens(self.config.busy) {
@@ -174,7 +185,7 @@ impl World {
             Wait::For(time) => Some(self.now().saturating_add(time.as_nanos() as u64)),
             Wait::Forever => None,
         };
-        while self.ring.completed.is_empty() {
+        while self.ring.completed.is_empty() && !self.ring.lost {
             if self.random.happens(self.config.spurious) {
                 break;
             }
@@ -363,7 +374,11 @@ impl World {
         };
         self.note(format_args!("op {op}: {name} gives {shown}"));
         let silent = flight.sqe.flags & IOSQE_CQE_SKIP_SUCCESS != 0 && effect.res >= 0;
-        if !silent {
+        let lost = self.config.lost;
+        if lost.is_some_and(|lost| self.random.happens(lost)) {
+            self.note(format_args!("op {op}: its completion is lost"));
+            self.ring.lost = true;
+        } else if !silent {
             self.ring.post(Cqe {
                 user_data: flight.sqe.user_data,
                 res: effect.res,
