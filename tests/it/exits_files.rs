@@ -218,6 +218,48 @@ fn full_disk() {
     });
 }
 
+/// Row 16, while it is written: what the disk takes, the errno of what it does not, and the buffer.
+#[test]
+fn a_write_beyond_the_limit_or_the_disk_tells_the_errno_gives_its_buffer_back_and_leaves_nothing() {
+    const NAME: &str = "exits_files::a_write_beyond_the_limit_or_the_disk_tells_the_errno_gives_its_buffer_back_and_leaves_nothing";
+    const ROOM: usize = 64 << 10;
+    in_child(NAME, || {
+        for place in places(NAME) {
+            let disk = place.path().join("disk");
+            std::fs::create_dir(&disk).expect("a directory can be made");
+            match sakia_tests::mount_disk(&disk, ROOM) {
+                Ok(()) => refused(&disk.join("file"), ROOM, libc::ENOSPC),
+                Err(why) => sakia_tests::skip(NAME, &format!("no disk of its own here: {why}")),
+            }
+        }
+        sakia_tests::set_limit(sakia_tests::Limit::FileSize, ROOM as u64);
+        for place in places(NAME) {
+            refused(&place.path().join("long"), ROOM, libc::EFBIG);
+        }
+    });
+}
+
+/// Writes more than there is room for, then as much as there is.
+fn refused(path: &Path, room: usize, errno: i32) {
+    leaves_nothing(|| {
+        run_clean(async {
+            let file = File::create(path).await.expect("there is room for a name");
+            let (result, buf) = file.write_all_at(vec![b'x'; room * 2], 0).await;
+            let error = result.expect_err("there is no room");
+            assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+            assert_eq!(buf.len(), room * 2, "the buffer came back");
+            // A drop has nobody to tell and nothing to lose.
+            drop(file);
+            let file = File::create(path).await.expect("there is room again");
+            let (result, _) = file.write_all_at(vec![b'y'; room / 2], 0).await;
+            result.expect("there is room for it");
+            file.close().await.expect("nothing is left to say");
+        });
+    });
+    let written = std::fs::read(path).expect("the file is there");
+    assert!(written == vec![b'y'; room / 2], "{} bytes", written.len());
+}
+
 /// Row 16, where the disk is full only at the flush: on a file system with a server behind it a close goes through the close table.
 #[test]
 fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {

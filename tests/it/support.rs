@@ -15,10 +15,16 @@ pub fn runtime() -> Runtime {
         .expect("a ring can be made here")
 }
 
+/// What no test of these takes, however busy the machine is: what was not over by then hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// Runs a future on a runtime of its own, ends it, and gives the report.
 pub fn run<F: Future>(future: F) -> (F::Output, ShutdownReport) {
     let runtime = runtime();
-    let output = runtime.block_on(future);
+    let output = runtime.block_on(async {
+        let output = sakia::time::timeout(PATIENCE, future).await;
+        output.unwrap_or_else(|_| panic!("it hangs"))
+    });
     (output, runtime.shutdown(Duration::from_secs(5)))
 }
 

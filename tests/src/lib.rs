@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 
 mod sys;
 
-pub use sys::{
-    Epoll, Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
-    mount_overlay, set_limit, unread, xattr,
-};
+pub use sys::*;
 
 const CHILD: &str = "SAKIA_TEST_CHILD";
 

@@ -15,6 +15,8 @@ pub enum Limit {
     Files,
     /// Locked memory, in bytes.
     Memlock,
+    /// The length of a file that is written, in bytes. What goes beyond it is refused with `EFBIG`, and SIGXFSZ is ignored from then on.
+    FileSize,
 }
 
 /// Sets a soft limit (and the hard one, if it is lower).
@@ -25,6 +27,11 @@ pub fn set_limit(limit: Limit, value: u64) {
     let which = match limit {
         Limit::Files => libc::RLIMIT_NOFILE,
         Limit::Memlock => libc::RLIMIT_MEMLOCK,
+        Limit::FileSize => {
+            // SAFETY: no handler is installed, the signal is ignored.
+            unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+            libc::RLIMIT_FSIZE
+        }
     };
     // SAFETY: rlimit is made of two integers; both calls get a pointer to a local.
     let set = unsafe {
@@ -168,6 +175,14 @@ fn mount(source: &str, target: &Path, kind: &str, options: &str) -> io::Result<(
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Mounts a disk of so many bytes at a directory, in the mount namespace that [`mount_overlay`] has made for this thread.
+///
+/// # Errors
+/// When this process may not mount.
+pub fn mount_disk(at: &Path, bytes: usize) -> io::Result<()> {
+    mount("tmpfs", at, "tmpfs", &format!("size={bytes}"))
 }
 
 /// Mounts an overlay below `at`, in a mount namespace of this thread alone, and answers its path.
