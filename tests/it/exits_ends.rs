@@ -11,7 +11,8 @@ use sakia::fs::File;
 use sakia::net::TcpListener;
 use sakia_driver::{Fd, ops};
 use sakia_tests::{
-    cpu_time, fds, in_child, is_child, leaves_nothing, maps, places, run_child, threads,
+    cpu_time, fds, in_child, is_child, leaves_nothing, maps, places, run_child, run_traced, skip,
+    threads,
 };
 
 use crate::support::{laps, poll_once, quiet_panics, run, run_clean, runtime};
@@ -379,4 +380,35 @@ fn a_task_that_a_destructor_spawns_at_the_end_is_dropped_and_its_handle_says_can
         "all were dropped, and what they spawned never ran"
     );
     assert!(report.is_clean(), "{report}");
+}
+
+/// All the ways out that make and drop many descriptors; how often each number is closed is seen by strace, and not asked of sakia.
+#[test]
+fn no_way_out_closes_a_number_that_is_not_open() {
+    const NAME: &str = "exits_ends::no_way_out_closes_a_number_that_is_not_open";
+    const WAYS: [&str; 10] = [
+        "exits_files::files_dropped_as_the_outermost_future_ends_are_closed",
+        "exits_files::files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends",
+        "exits_files::an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on",
+        "exits_files::a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once",
+        "exits_files::a_close_future_dropped_after_one_poll_or_unpolled_still_closes",
+        "exits_files::handles_that_outlive_their_runtime_close_when_they_are_dropped",
+        "exits_sockets::files_and_sockets_in_tasks_with_a_recv_in_flight_are_closed_and_peers_told",
+        "exits_sockets::a_lingering_socket_with_unsent_data_is_dropped_without_blocking_and_its_close_is_drained",
+        "exits_ends::a_panic_through_block_on_closes_its_files_and_the_runtime_can_be_used_again",
+        "exits_ends::a_thread_that_ends_with_tasks_pending_leaves_nothing",
+    ];
+    for way in WAYS {
+        let Some((output, seen)) = run_traced(way, "close") else {
+            return skip(NAME, "no strace here to count closes");
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{way}: {said}"
+        );
+        assert!(seen.contains("= 0"), "{way}: the witness sees closes");
+        let again: Vec<_> = seen.lines().filter(|line| line.contains("EBADF")).collect();
+        assert!(again.is_empty(), "{way}: {again:#?}");
+    }
 }

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 mod sys;
 
-pub use sys::*;
+pub use sys::{
+    Epoll, Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
+    mount_disk, mount_overlay, set_limit, unread, xattr,
+};
 
 const CHILD: &str = "SAKIA_TEST_CHILD";
 
