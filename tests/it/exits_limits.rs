@@ -2,11 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use sakia::net::TcpListener;
 use sakia::{Runtime, SetupError};
-use sakia_tests::{Limit, deny_io_uring, drop_to_user, in_child, leaves_nothing, set_limit, skip};
+use sakia_driver::{Config, Driver, KernelChoice};
+use sakia_tests::{
+    Limit, UringCall, deny_calls, drop_to_user, in_child, is_emulated, leaves_nothing, set_limit,
+    skip,
+};
 
 use crate::support::{run_clean, runtime};
 
@@ -70,6 +75,10 @@ fn an_accept_loop_at_emfile_does_not_spin_and_serves_all_after() {
 fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure() {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure";
     in_child(NAME, || {
+        if is_emulated() {
+            skip(NAME, "the emulated kernel locks no memory");
+            return;
+        }
         set_limit(Limit::Memlock, 64 << 10);
         if let Err(why) = drop_to_user(65533) {
             skip(
@@ -110,36 +119,114 @@ fn runtime_or_error() -> std::io::Result<Runtime> {
     Runtime::builder().entries(64).build()
 }
 
-fn denied(errno: i32, cause: &str, cure: &str) {
-    deny_io_uring(errno);
+fn strict() -> std::io::Result<Rc<Driver>> {
+    let mut config = Config::default();
+    config.kernel = KernelChoice::Uring;
+    Driver::new(&config)
+}
+
+/// io_uring is refused from here on: the strict choice names cause and cure, and by default programs run to their end on the other kernel.
+fn denied(calls: &[UringCall], errno: i32, cause: &str, cure: &str) {
+    deny_calls(calls, errno);
     leaves_nothing(|| {
-        let error = runtime_or_error()
-            .map(drop)
-            .expect_err("io_uring is denied");
+        let error = strict().map(drop).expect_err("io_uring is denied");
         let setup = setup_error(&error);
+        assert_eq!(setup.raw_os_error(), Some(errno));
         assert!(setup.cause().contains(cause), "{error}");
         assert!(setup.cure().contains(cure), "{error}");
+        if !is_emulated() {
+            let driver = Driver::new(&Config::default()).expect("the other kernel");
+            let reason = driver.fallback_reason().expect("it is told");
+            assert!(reason.cause().contains(cause), "{reason}");
+        }
+    });
+    leaves_nothing(|| {
+        let runtime = runtime_or_error().expect("the other kernel");
+        let served = runtime.block_on(a_day_at_work());
+        assert_eq!(served, 20);
+        assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
     });
 }
 
+/// Files, sockets, timers, threads that wake: twenty clients get a file each.
+async fn a_day_at_work() -> usize {
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = dir.path().join("page");
+    sakia::fs::write(&path, b"page ".repeat(1000))
+        .await
+        .0
+        .expect("a file can be written");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("loopback has free ports");
+    let addr = listener.local_addr().expect("it is bound");
+    let server = sakia::spawn(async move {
+        for _ in 0..20 {
+            let (stream, _) = listener.accept().await.expect("a client comes");
+            let path = path.clone();
+            sakia::spawn(async move {
+                let (asked, _) = stream.read_exact(vec![0; 4]).await;
+                asked.expect("the client asks");
+                sakia::time::sleep(Duration::from_millis(1)).await;
+                let page = sakia::fs::read(&path).await.expect("the page is there");
+                stream.write_all(page).await.0.expect("the client listens");
+            });
+        }
+    });
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            sakia::spawn_blocking(move || {
+                let mut client = StdStream::connect(addr)?;
+                client.write_all(b"page")?;
+                let mut page = Vec::new();
+                client.read_to_end(&mut page)?;
+                std::io::Result::Ok(page)
+            })
+        })
+        .collect();
+    let mut served = 0;
+    for client in clients {
+        let page = client.await.expect("no panic").expect("the page arrives");
+        served += usize::from(page == b"page ".repeat(1000));
+    }
+    server.await.expect("the server has served all");
+    served
+}
+
+const ALL: &[UringCall] = &[UringCall::Setup, UringCall::Enter, UringCall::Register];
+
 /// Row 30, seccomp EPERM.
 #[test]
-fn io_uring_denied_with_eperm_gives_an_error_that_names_cause_and_cure() {
+fn where_io_uring_is_denied_with_eperm_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure()
+ {
     in_child(
-        "exits_limits::io_uring_denied_with_eperm_gives_an_error_that_names_cause_and_cure",
-        || {
-            denied(libc::EPERM, "seccomp", "permits io_uring_setup");
-        },
+        "exits_limits::where_io_uring_is_denied_with_eperm_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure",
+        || denied(ALL, libc::EPERM, "seccomp", "permits io_uring_setup"),
     );
 }
 
 /// Row 30, seccomp ENOSYS.
 #[test]
-fn io_uring_denied_with_enosys_gives_an_error_that_names_cause_and_cure() {
+fn where_io_uring_is_not_there_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure()
+ {
     in_child(
-        "exits_limits::io_uring_denied_with_enosys_gives_an_error_that_names_cause_and_cure",
+        "exits_limits::where_io_uring_is_not_there_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure",
+        || denied(ALL, libc::ENOSYS, "older than 5.11", "Linux 6.1"),
+    );
+}
+
+/// Row 30: a filter that knows half of io_uring.
+#[test]
+fn where_a_ring_may_be_made_and_not_entered_programs_run_to_their_end_too() {
+    in_child(
+        "exits_limits::where_a_ring_may_be_made_and_not_entered_programs_run_to_their_end_too",
         || {
-            denied(libc::ENOSYS, "older than 5.11", "Linux 6.1");
+            denied(
+                &[UringCall::Enter],
+                libc::EPERM,
+                "seccomp",
+                "io_uring_enter",
+            )
         },
     );
 }

@@ -16,6 +16,8 @@ pub use sys::{
     mount_disk, mount_overlay, set_limit, unread, xattr,
 };
 
+pub use sys::{UringCall, deny_calls};
+
 const CHILD: &str = "SAKIA_TEST_CHILD";
 
 /// Whether this process is the child of [`in_child`].
@@ -138,6 +140,11 @@ fn read_all(from: Option<impl std::io::Read>) -> Vec<u8> {
 
 fn text(thread: std::thread::JoinHandle<Vec<u8>>) -> String {
     String::from_utf8_lossy(&thread.join().unwrap_or_default()).into_owned()
+}
+
+/// Whether these tests run on the emulated kernel (`cargo xtask emulated`).
+pub fn is_emulated() -> bool {
+    std::env::var_os("SAKIA_KERNEL").is_some_and(|kernel| kernel == "emulated")
 }
 
 /// Says that a test could not run here, and why; `cargo xtask ci` counts it.

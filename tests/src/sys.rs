@@ -226,22 +226,47 @@ pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
     Ok(merged)
 }
 
-/// Makes io_uring_setup(2) fail with this errno for the rest of this thread's life, as a container's seccomp profile does.
+/// A system call of io_uring's, to be denied.
+#[derive(Clone, Copy, Debug)]
+pub enum UringCall {
+    /// io_uring_setup(2).
+    Setup,
+    /// io_uring_enter(2).
+    Enter,
+    /// io_uring_register(2).
+    Register,
+}
+
+/// Makes all of io_uring fail with this errno for the rest of this thread's life.
 ///
 /// # Panics
 /// When the kernel has no seccomp filters.
 pub fn deny_io_uring(errno: i32) {
+    let all = [UringCall::Setup, UringCall::Enter, UringCall::Register];
+    deny_calls(&all, errno);
+}
+
+/// Makes calls of io_uring's fail with this errno for the rest of this thread's life, as a container's seccomp profile does.
+///
+/// # Panics
+/// When the kernel has no seccomp filters.
+pub fn deny_calls(calls: &[UringCall], errno: i32) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut program = [
-        // The number of the system call is the first word of seccomp_data.
-        line(LOAD, 0, 0, 0),
-        line(JUMP_EQUAL, 0, 1, libc::SYS_io_uring_setup as u32),
-        line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
-        line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    // The number of the system call is the first word of seccomp_data.
+    let mut program = vec![line(LOAD, 0, 0, 0)];
+    for call in calls {
+        let number = match call {
+            UringCall::Setup => libc::SYS_io_uring_setup,
+            UringCall::Enter => libc::SYS_io_uring_enter,
+            UringCall::Register => libc::SYS_io_uring_register,
+        };
+        program.push(line(JUMP_EQUAL, 0, 1, number as u32));
+        program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
+    }
+    program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     let filter = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),

@@ -165,6 +165,8 @@ pub struct Driver {
     /// Where the kernel writes the eventfd's counter. Leaked with the ring if the read never ends.
     counter: Box<Cell<u64>>,
     pub(crate) clock: Clock,
+    /// Why the kernel is not io_uring, though that would have been better.
+    fallback: Option<SetupError>,
     fork: ForkGuard,
     phase: Cell<Phase>,
     depth: Cell<u32>,
@@ -188,18 +190,15 @@ impl Driver {
             host::raise_nofile()?;
         }
         let pinned = config.pin_to.as_deref().map(Pinned::to).transpose()?;
-        let kernel = Below::new(config)?;
+        let (kernel, fallback) = Below::new(config)?;
         let clock = kernel.clock();
         let has_threads = kernel.sleeper().is_none();
         let eventfd = kernel
             .call(Call::Eventfd)
             .map_err(|error| SetupError::of_part("the eventfd that wakes the runtime", error))?;
         let eventfd = KernelFd::adopt(eventfd as RawFd);
-        let unparker = Arc::new(Unparker::new(
-            kernel.ring_fd(),
-            eventfd.as_raw_fd(),
-            kernel.sleeper(),
-        ));
+        let ring = kernel.takes_messages().then(|| kernel.ring_fd());
+        let unparker = Arc::new(Unparker::new(ring, eventfd.as_raw_fd(), kernel.sleeper()));
         let fork = ForkGuard::new()
             .map_err(|error| SetupError::of_part("the page that tells a forked child", error))?;
         let driver = Rc::new_cyclic(|this| Self {
@@ -220,6 +219,7 @@ impl Driver {
             eventfd: Cell::new(Some(eventfd)),
             counter: Box::new(Cell::new(0)),
             clock,
+            fallback,
             fork,
             phase: Cell::new(Phase::Running),
             depth: Cell::new(0),
@@ -242,6 +242,11 @@ impl Driver {
 
     pub(crate) fn core(&self) -> RefMut<'_, Core> {
         self.core.borrow_mut()
+    }
+
+    /// Why this driver does not run on io_uring, if [`KernelChoice::Auto`] has found it denied or not there.
+    pub fn fallback_reason(&self) -> Option<&SetupError> {
+        self.fallback.as_ref()
     }
 
     pub(crate) fn pending(&self) -> RefMut<'_, Pending> {
@@ -299,7 +304,8 @@ impl Driver {
 
     /// The pool of threads for what has no opcode; it starts none before it is used.
     pub(crate) fn pool(&self) -> &Pool {
-        self.pool.get_or_init(|| Pool::new(self.max_blocking))
+        self.pool
+            .get_or_init(|| Pool::new("sakia-blocking", self.max_blocking, || {}))
     }
 
     pub(crate) fn pool_if_used(&self) -> Option<&Pool> {

@@ -52,18 +52,28 @@ impl Shared {
 /// See the module's page.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
+    /// What its threads are called.
+    name: &'static str,
     most: usize,
+    /// What each thread does first.
+    begin: fn(),
 }
 
 impl Pool {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(name: &'static str, most: usize, begin: fn()) -> Self {
         Self {
             shared: Arc::default(),
+            name,
             most,
+            begin,
         }
     }
 
-    fn push(&self, job: Box<dyn Job>) -> std::io::Result<()> {
+    /// Queues a job, and starts a thread for it if none is idle.
+    ///
+    /// # Errors
+    /// When no thread lives and none can be started: the job is dropped.
+    pub(crate) fn push(&self, job: Box<dyn Job>) -> std::io::Result<()> {
         let mut state = self.shared.lock();
         if state.closing {
             return Ok(());
@@ -80,10 +90,13 @@ impl Pool {
             return Ok(());
         }
         if state.live < self.most {
-            let shared = self.shared.clone();
+            let (shared, begin) = (self.shared.clone(), self.begin);
             let started = std::thread::Builder::new()
-                .name("sakia-blocking".into())
-                .spawn(move || work(&shared));
+                .name(self.name.into())
+                .spawn(move || {
+                    begin();
+                    work(&shared);
+                });
             match started {
                 Ok(thread) => {
                     state.live += 1;

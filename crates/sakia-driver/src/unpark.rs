@@ -15,7 +15,8 @@ use crate::op::table::{Own, Tag};
 #[derive(Debug)]
 pub struct Unparker {
     gate: Gate,
-    ring: RawFd,
+    /// Where a message goes, if the kernel takes messages.
+    ring: Option<RawFd>,
     eventfd: RawFd,
     /// Whether the kernel posts to a ring from any thread (Linux 6.13); learned by trying.
     msg_ring: AtomicBool,
@@ -24,12 +25,12 @@ pub struct Unparker {
 }
 
 impl Unparker {
-    pub(crate) fn new(ring: RawFd, eventfd: RawFd, sleeper: Option<Thread>) -> Self {
+    pub(crate) fn new(ring: Option<RawFd>, eventfd: RawFd, sleeper: Option<Thread>) -> Self {
         Self {
             gate: Gate::new(),
             ring,
             eventfd,
-            msg_ring: AtomicBool::new(true),
+            msg_ring: AtomicBool::new(ring.is_some()),
             sleeper,
         }
     }
@@ -47,8 +48,10 @@ impl Unparker {
             thread.unpark();
             return;
         }
-        if self.msg_ring.load(Ordering::Relaxed) {
-            if sys::send_msg_ring(self.ring, Tag::own(Own::Wake)).is_ok() {
+        if let Some(ring) = self.ring
+            && self.msg_ring.load(Ordering::Relaxed)
+        {
+            if sys::send_msg_ring(ring, Tag::own(Own::Wake)).is_ok() {
                 return;
             }
             self.msg_ring.store(false, Ordering::Relaxed);
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_ring_that_refuses_is_tried_once_and_the_eventfd_is_used_from_then_on() {
-        let unparker = Unparker::new(-1, -1, None);
+        let unparker = Unparker::new(Some(-1), -1, None);
         assert!(unparker.park());
         unparker.unpark();
         assert!(!unparker.msg_ring.load(Ordering::Relaxed));

@@ -299,6 +299,8 @@ impl Fd {
     pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.came_from_outside();
         let fd = self.inner.fd.take();
+        // An error here would come again, and with better words, where the descriptor is used.
+        let _ = self.inner.driver.call(Call::Show(self.inner.raw));
         let lent = fd.as_ref().map(|fd| fd.as_std().map(drop));
         self.inner.fd.set(fd);
         lent.unwrap_or_else(|| Err(io::Error::other("the handle was closed")))?;
@@ -357,6 +359,7 @@ impl Fd {
             return None;
         }
         let fd = self.inner.fd.take()?;
+        let _ = self.inner.driver.call(Call::Show(self.inner.raw));
         self.inner.driver.forget_descriptor(self.inner.ledger);
         Some(fd)
     }

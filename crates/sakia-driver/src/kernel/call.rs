@@ -53,6 +53,8 @@ pub(crate) enum Call<'a> {
     Seek(RawFd, i64, i32),
     /// statx(2) of the descriptor itself with AT_STATX_DONT_SYNC: what the kernel knows without asking a server.
     Device(RawFd, &'a mut Device),
+    /// Code outside will see this descriptor: whatever the kernel below has set on it for itself is taken off.
+    Show(RawFd),
     /// The table of mounts, as proc_pid_mountinfo(5) writes it.
     Mounts(&'a mut String),
 }
@@ -128,6 +130,7 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             retry(|| unsafe { libc::lseek(fd, offset, whence) })
         }
         Call::Device(fd, device) => stat_device(fd, device),
+        Call::Show(_) => Ok(0),
         Call::Mounts(text) => {
             *text = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
             Ok(0)

@@ -1,13 +1,13 @@
 //! The seam: everything that sakia asks of a kernel passes through [`Kernel`].
 //!
-//! Above the seam there are SQEs, CQEs and [`Call`]s; below it somebody carries them out. Today that is Linux io_uring
-//! ([`uring`]); the trait is shaped so that a kernel of epoll and threads, or one that is simulated, can stand here as well. No op,
-//! no noun and no line of the facade may know which one it is: what they need to know is asked through the trait.
+//! Above the seam there are SQEs, CQEs and [`Call`]s; below it somebody carries them out: Linux io_uring ([`uring`]), or epoll and
+//! threads where that is denied ([`emulated`]); which one is chosen in [`choose`]. No op, no noun and no line of the facade may know which one it is: what they need to know is asked through the trait.
 
 pub(crate) mod abi;
 pub(crate) mod call;
 pub(crate) mod choose;
 pub(crate) mod clock;
+pub(crate) mod emulated;
 mod kernel_fd;
 pub(crate) mod setup_error;
 #[cfg(feature = "sim")]
@@ -20,10 +20,8 @@ use std::rc::Rc;
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::driver::Config;
 pub(crate) use abi::{Cqe, Sqe};
 pub(crate) use call::Call;
-use choose::KernelChoice;
 pub use clock::Clock;
 pub(crate) use kernel_fd::KernelFd;
 
@@ -95,6 +93,9 @@ pub(crate) trait Kernel {
     /// The descriptor that another thread's wake goes to, and that a report lists.
     fn ring_fd(&self) -> RawFd;
 
+    /// Whether another thread can wake it by a message to its ring; else that thread writes the driver's eventfd.
+    fn takes_messages(&self) -> bool;
+
     /// A descriptor that polls as readable while an enter would fetch something, for a loop that waits elsewhere; a timeout of
     /// the kernel's own counts too. Made when it is first asked for, and the same one from then on.
     fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>>;
@@ -115,6 +116,8 @@ pub(crate) trait Kernel {
 pub(crate) enum Below {
     /// Linux io_uring.
     Uring(uring::Uring),
+    /// epoll and threads.
+    Emulated(emulated::Emulated),
     /// A model.
     #[cfg(feature = "sim")]
     Simulated(simulated::Simulated),
@@ -123,23 +126,6 @@ pub(crate) enum Below {
 }
 
 impl Below {
-    /// Sets up the kernel that is asked for.
-    pub(crate) fn new(config: &Config) -> io::Result<Self> {
-        match &config.kernel {
-            #[cfg(feature = "sim")]
-            KernelChoice::Sim(sim) => {
-                simulated::Simulated::new(sim.clone(), config.entries).map(Self::Simulated)
-            }
-            KernelChoice::Auto | KernelChoice::Uring => {
-                let ask = uring::Ask {
-                    entries: config.entries,
-                    workers: [config.bounded_workers, config.unbounded_workers],
-                };
-                uring::Uring::new(&ask).map(Self::Uring)
-            }
-        }
-    }
-
     /// Closes the ring, and answers what is to be dropped for that; from here on only calls are answered.
     #[must_use]
     pub(crate) fn end(&mut self) -> Self {
@@ -158,6 +144,7 @@ impl Kernel for Below {
     fn push(&mut self, sqe: &Sqe) -> bool {
         match self {
             Self::Uring(uring) => uring.push(sqe),
+            Self::Emulated(emulated) => emulated.push(sqe),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.push(sqe),
             Self::Gone => false,
@@ -167,6 +154,7 @@ impl Kernel for Below {
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
         match self {
             Self::Uring(uring) => uring.enter(wait),
+            Self::Emulated(emulated) => emulated.enter(wait),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.enter(wait),
             Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
@@ -176,6 +164,7 @@ impl Kernel for Below {
     fn pop(&mut self) -> Option<Cqe> {
         match self {
             Self::Uring(uring) => uring.pop(),
+            Self::Emulated(emulated) => emulated.pop(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.pop(),
             Self::Gone => None,
@@ -185,6 +174,7 @@ impl Kernel for Below {
     fn wants_enter(&mut self) -> bool {
         match self {
             Self::Uring(uring) => uring.wants_enter(),
+            Self::Emulated(emulated) => emulated.wants_enter(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.wants_enter(),
             Self::Gone => false,
@@ -194,6 +184,7 @@ impl Kernel for Below {
     fn supports(&self, opcode: u8) -> bool {
         match self {
             Self::Uring(uring) => uring.supports(opcode),
+            Self::Emulated(emulated) => emulated.supports(opcode),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.supports(opcode),
             Self::Gone => false,
@@ -203,6 +194,7 @@ impl Kernel for Below {
     fn skips_success(&self) -> bool {
         match self {
             Self::Uring(uring) => uring.skips_success(),
+            Self::Emulated(emulated) => emulated.skips_success(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.skips_success(),
             Self::Gone => false,
@@ -212,6 +204,7 @@ impl Kernel for Below {
     fn call(&self, call: Call<'_>) -> io::Result<u64> {
         match self {
             Self::Uring(uring) => uring.call(call),
+            Self::Emulated(emulated) => emulated.call(call),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.call(call),
             Self::Gone => call::perform(call),
@@ -221,6 +214,7 @@ impl Kernel for Below {
     fn take_in(&self, fd: OwnedFd) -> io::Result<KernelFd> {
         match self {
             Self::Uring(uring) => uring.take_in(fd),
+            Self::Emulated(emulated) => emulated.take_in(fd),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.take_in(fd),
             Self::Gone => Ok(fd.into()),
@@ -238,6 +232,7 @@ impl Kernel for Below {
     fn clock(&self) -> Clock {
         match self {
             Self::Uring(uring) => uring.clock(),
+            Self::Emulated(emulated) => emulated.clock(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.clock(),
             Self::Gone => Clock::default(),
@@ -255,15 +250,27 @@ impl Kernel for Below {
     fn ring_fd(&self) -> RawFd {
         match self {
             Self::Uring(uring) => uring.ring_fd(),
+            Self::Emulated(emulated) => emulated.ring_fd(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.ring_fd(),
             Self::Gone => -1,
         }
     }
 
+    fn takes_messages(&self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.takes_messages(),
+            Self::Emulated(emulated) => emulated.takes_messages(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.takes_messages(),
+            Self::Gone => false,
+        }
+    }
+
     fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>> {
         match self {
             Self::Uring(uring) => uring.wake_fd(),
+            Self::Emulated(emulated) => emulated.wake_fd(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.wake_fd(),
             Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
@@ -273,6 +280,7 @@ impl Kernel for Below {
     fn rest(&mut self) -> bool {
         match self {
             Self::Uring(uring) => uring.rest(),
+            Self::Emulated(emulated) => emulated.rest(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.rest(),
             Self::Gone => false,
@@ -282,6 +290,7 @@ impl Kernel for Below {
     fn alert(&mut self) {
         match self {
             Self::Uring(uring) => uring.alert(),
+            Self::Emulated(emulated) => emulated.alert(),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.alert(),
             Self::Gone => {}

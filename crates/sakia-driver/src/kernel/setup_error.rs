@@ -30,15 +30,12 @@ impl SetupError {
         cure: impl Into<String>,
         source: io::Error,
     ) -> io::Error {
-        let (cause, cure) = (cause.into(), cure.into());
-        io::Error::new(
-            source.kind(),
-            Self {
-                cause,
-                cure,
-                source,
-            },
-        )
+        Self {
+            cause: cause.into(),
+            cure: cure.into(),
+            source,
+        }
+        .into()
     }
 
     /// Explains what became of `what`, a part of the set-up that takes a descriptor or memory.
@@ -85,5 +82,11 @@ impl fmt::Display for SetupError {
 impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
+    }
+}
+
+impl From<SetupError> for io::Error {
+    fn from(error: SetupError) -> Self {
+        Self::new(error.source.kind(), error)
     }
 }

@@ -67,6 +67,15 @@ async fn turns(n: usize) {
     }
 }
 
+/// Lets the driver turn until what was written to a FIFO has been read, however many threads that takes.
+async fn taken(writer: &std::fs::File) {
+    let began = std::time::Instant::now();
+    while rustix::io::ioctl_fionread(writer).unwrap() > 0 {
+        assert!(began.elapsed().as_secs() < 5, "nobody has read it");
+        turns(1).await;
+    }
+}
+
 /// Lets the driver turn until something is true; five seconds at most.
 async fn until(mut is: impl FnMut() -> bool) {
     let began = std::time::Instant::now();

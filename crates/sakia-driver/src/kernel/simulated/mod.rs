@@ -202,6 +202,10 @@ impl Kernel for Simulated {
         Some(self.owner.clone())
     }
 
+    fn takes_messages(&self) -> bool {
+        false
+    }
+
     fn ring_fd(&self) -> RawFd {
         self.ring.as_ref().map_or(-1, KernelFd::raw)
     }

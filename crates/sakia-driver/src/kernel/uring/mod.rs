@@ -190,6 +190,10 @@ impl Kernel for Uring {
         self.ring.as_raw_fd()
     }
 
+    fn takes_messages(&self) -> bool {
+        true
+    }
+
     fn wake_fd(&mut self) -> io::Result<Rc<OwnedFd>> {
         if let Some(wake) = &self.wake {
             return Ok(wake.fd().clone());
