@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod cmd;
 mod docsrs;
+mod emulated;
 mod layers;
 mod loom;
 mod mutants;
@@ -86,6 +87,11 @@ const COMMANDS: &[Command] = &[
         name: "sim",
         about: "random programs on the simulated kernel: --seeds N (default 2000 a test), --from SEED",
         run: Run::With(sim::run),
+    },
+    Command {
+        name: "emulated",
+        about: "the suites on epoll and threads instead of io_uring: [short]",
+        run: Run::With(emulated::run),
     },
     Command {
         name: "stress",

@@ -7,6 +7,8 @@ pub(crate) mod abi;
 pub(crate) mod call;
 pub(crate) mod choose;
 pub(crate) mod clock;
+#[cfg(all(test, not(loom)))]
+mod differential;
 pub(crate) mod emulated;
 mod kernel_fd;
 pub(crate) mod setup_error;

@@ -122,8 +122,10 @@ fn make_socket(sqe: &Sqe) -> Attempt {
 }
 
 fn poll(sqe: &Sqe) -> Attempt {
-    match sys::ready_for(sqe.fd, sqe.op_flags as i16) {
-        Ok(0) => Attempt::When(sqe.fd, sqe.op_flags & 0xffff),
+    // io_uring tells the end of the peer's side to everybody, asked or not.
+    let asked = sqe.op_flags as i16 | libc::POLLRDHUP;
+    match sys::ready_for(sqe.fd, asked) {
+        Ok(0) => Attempt::When(sqe.fd, u32::from(asked as u16)),
         Ok(found) => Attempt::Done(found),
         Err(errno) => Attempt::Done(-errno),
     }

@@ -150,21 +150,31 @@ fn whole(request: &mut Request) -> Attempt {
     }
 }
 
+/// One read, or writes of what is taken at once, as long as the stream takes some.
 fn once(request: &mut Request) -> Attempt {
     let (asked, events) = events(request);
-    match sys::ready_for(request.sqe.fd, asked) {
-        Ok(0) => return Attempt::When(request.sqe.fd, events),
-        Ok(_) => {}
-        Err(errno) => return request.fails(errno),
-    }
-    let mut list = rest(request);
-    if writes(request) {
-        list.cut(ATOMIC);
-    }
-    match call(request, &list, 0) {
-        Ok(n) => Attempt::Done(n),
-        // The description does not block, and somebody else was faster.
-        Err(libc::EAGAIN) => Attempt::When(request.sqe.fd, events),
-        Err(errno) => request.fails(errno),
+    loop {
+        match sys::ready_for(request.sqe.fd, asked) {
+            Ok(0) if request.moved > 0 => return request.moved(),
+            Ok(0) => return Attempt::When(request.sqe.fd, events),
+            Ok(_) => {}
+            Err(errno) => return request.fails(errno),
+        }
+        let mut list = rest(request);
+        let wanted = list.len();
+        if writes(request) {
+            list.cut(ATOMIC);
+        }
+        match call(request, &list, 0) {
+            Ok(n) => request.moved += n as u32,
+            // The description does not block, and somebody else was faster.
+            Err(libc::EAGAIN) if request.moved == 0 => {
+                return Attempt::When(request.sqe.fd, events);
+            }
+            Err(errno) => return request.fails(errno),
+        }
+        if !writes(request) || list.len() >= wanted {
+            return request.moved();
+        }
     }
 }
