@@ -212,11 +212,12 @@ pub struct Served {
 }
 
 impl Served {
-    /// Mounts the file system in a place of its own.
+    /// Mounts the file system in a place of its own, for this thread and those that it starts.
     ///
     /// # Errors
     /// Where there is no /dev/fuse, or this process may not mount.
     pub fn mount(behaviour: Behaviour) -> io::Result<Self> {
+        sakia_tests::private_mounts()?;
         let at = tempfile::tempdir()?;
         let seen = Arc::new(Seen {
             reads: AtomicU32::new(0),

@@ -177,7 +177,7 @@ fn mount(source: &str, target: &Path, kind: &str, options: &str) -> io::Result<(
     }
 }
 
-/// Mounts a disk of so many bytes at a directory, in the mount namespace that [`mount_overlay`] has made for this thread.
+/// Mounts a disk of so many bytes at a directory, among mounts of this thread's own ([`private_mounts`]).
 ///
 /// # Errors
 /// When this process may not mount.
@@ -185,11 +185,11 @@ pub fn mount_disk(at: &Path, bytes: usize) -> io::Result<()> {
     mount("tmpfs", at, "tmpfs", &format!("size={bytes}"))
 }
 
-/// Mounts an overlay below `at`, in a mount namespace of this thread alone, and answers its path.
+/// Gives this thread, and those that it starts, mounts of its own: what is mounted from here on goes with the process, however that ends.
 ///
 /// # Errors
-/// When this process may not mount.
-pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
+/// When this process may not.
+pub fn private_mounts() -> io::Result<()> {
     // SAFETY: unshare(2) reads flags. CLONE_NEWNS gives the calling thread its own mounts and its own working directory.
     if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
         return Err(io::Error::last_os_error());
@@ -204,9 +204,19 @@ pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
             std::ptr::null(),
         )
     };
-    if private != 0 {
-        return Err(io::Error::last_os_error());
+    if private == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
+}
+
+/// Mounts an overlay below `at`, among mounts of this thread's own, and answers its path.
+///
+/// # Errors
+/// When this process may not mount.
+pub fn mount_overlay(at: &Path) -> io::Result<PathBuf> {
+    private_mounts()?;
     let base = at.join("overlay");
     fs::create_dir(&base)?;
     // An upper layer on an overlay is refused, and a container's root is one: a tmpfs serves everywhere.
