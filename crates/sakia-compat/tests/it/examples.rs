@@ -17,6 +17,9 @@ mod axum_app;
 #[path = "../../examples/axum_websocket.rs"]
 mod axum_websocket;
 #[allow(dead_code)]
+#[path = "../../examples/embed_tokio.rs"]
+mod embed_tokio;
+#[allow(dead_code)]
 #[path = "../../examples/tls_echo.rs"]
 mod tls_echo;
 
@@ -92,6 +95,44 @@ fn the_websocket_app_talks_to_two_clients_at_once_and_takes_leave() {
         stop.set(true);
         assert_eq!(app.await.unwrap().unwrap().failed(), 0);
     });
+}
+
+#[test]
+fn sakia_inside_tokio_serves_axums_own_websocket_and_ends_clean() {
+    let (started, start) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        embed_tokio::run("127.0.0.1:0", move |addr, handle| {
+            started.send((addr, handle)).unwrap();
+        })
+    });
+    let (addr, handle) = start.recv_timeout(SOON).unwrap();
+    let connect = || {
+        let url = format!("ws://{addr}/ws");
+        tungstenite::client(url, dial(addr)).unwrap().0
+    };
+    let (mut a, mut b) = (connect(), connect());
+    for n in 0..200 {
+        let text = n.to_string();
+        a.send(Message::text(text.clone())).unwrap();
+        b.send(Message::binary(pattern(n * 500))).unwrap();
+        assert_eq!(a.read().unwrap(), Message::text(text));
+        assert_eq!(b.read().unwrap(), Message::binary(pattern(n * 500)));
+        // Asleep in epoll, or on its way there, when the next one comes.
+        std::thread::sleep(std::time::Duration::from_micros(n as u64 * 10));
+    }
+    let mut plain = dial(addr);
+    send_get(&mut plain, "/");
+    assert_eq!(read_response(&mut plain).unwrap(), "Linux\n");
+    a.close(None).unwrap();
+    assert!(a.read().unwrap().is_close());
+    // This one goes without a word.
+    drop(b);
+    handle.request_shutdown();
+    let (served, report) = server.join().unwrap().unwrap();
+    assert_eq!((served.connections(), served.failed()), (3, 0));
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(plain.read(&mut [0]).unwrap(), 0, "the peer sees the end");
+    assert!(handle.is_closed());
 }
 
 #[test]
