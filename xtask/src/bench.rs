@@ -1,19 +1,59 @@
-//! `cargo xtask bench MODE…`: builds the benchmarks, which are a workspace of their own, and runs them.
+//! `cargo xtask bench`: builds the benchmarks, which are a workspace of their own, and runs them; and the smoke of them that `ci` runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::cmd;
 
-/// Builds what the modes need, beside one another, and runs the benchmarks with the given words.
+/// Builds what is to be measured, beside one another, and runs the benchmarks with the given words.
 pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
-    let home = root.join("crates/sakia-bench");
-    let target = home.join("target");
-    let build = |at: &Path, args: &[&str]| {
-        let mut cargo = cmd::cargo(at, args);
-        cmd::run(cargo.env("CARGO_TARGET_DIR", &target))
+    cmd::run(&mut build(root, root, &["--package", "sakia-serve"]))?;
+    let peers: &[&str] = match words.contains(&"--peers") {
+        true => &["--features", "peers"],
+        false => &[],
     };
-    build(root, &["build", "--release", "--package", "sakia-serve"])?;
-    build(&home, &["build", "--release", "--locked"])?;
-    let mut bench = std::process::Command::new(target.join("release/sakia-bench"));
+    cmd::run(build(root, &home(root), &["--locked"]).args(peers))?;
+    let mut bench = Command::new(target(root).join("release/sakia-bench"));
     cmd::run(bench.current_dir(root).args(words))
+}
+
+/// The crate's own tests: every mode of sakia and of the floor runs and tells a figure. Without the peers, and not optimised: it measures nothing.
+pub fn smoke(root: &Path) -> Result<(), String> {
+    for args in [
+        &["fmt", "--check"][..],
+        &[
+            "clippy",
+            "--locked",
+            "--no-default-features",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &["test", "--locked", "--no-default-features"],
+    ] {
+        cmd::run(&mut at_home(root, &home(root), args))?;
+    }
+    Ok(())
+}
+
+fn build(root: &Path, at: &Path, args: &[&str]) -> Command {
+    let mut cargo = at_home(root, at, &["build", "--release"]);
+    cargo.args(args);
+    cargo
+}
+
+/// A call of cargo that puts what it builds beside the benchmarks.
+fn at_home(root: &Path, at: &Path, args: &[&str]) -> Command {
+    let mut cargo = cmd::cargo(at, args);
+    cargo.env("CARGO_TARGET_DIR", target(root));
+    cargo
+}
+
+fn home(root: &Path) -> PathBuf {
+    root.join("crates/sakia-bench")
+}
+
+fn target(root: &Path) -> PathBuf {
+    home(root).join("target")
 }

@@ -60,7 +60,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "measures side by side, in rounds: MODE… (serve), --rounds N (default 9)",
+        about: "measures side by side, in rounds: [MODE|GROUP…] --peers, --rounds N (default 9), --name NAME",
         run: Run::With(bench::run),
     },
     Command {

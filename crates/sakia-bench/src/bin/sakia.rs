@@ -1,0 +1,127 @@
+//! sakia, by its public API and nothing else.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sakia::Runtime;
+use sakia::buf::BufResultExt;
+use sakia::fs::File;
+use sakia::net::{TcpListener, TcpStream};
+use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
+use sakia_bench::{Rt, net};
+
+struct Sakia;
+
+/// The op that does nothing (`IORING_OP_NOP`): an opcode of the user's own.
+struct Nop;
+
+const OPCODE_NOP: u8 = 0;
+
+// SAFETY: the SQE names no memory and no descriptor.
+unsafe impl Op for Nop {
+    type Output = std::io::Result<()>;
+
+    const CANCEL: Cancel = Cancel::Eager;
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        *sqe = Sqe::rw(OPCODE_NOP, -1, 0, 0, 0);
+        Holds::none()
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        done.result().map(drop)
+    }
+}
+
+impl Rt for Sakia {
+    type File = File;
+
+    const NOP: bool = true;
+
+    fn block_on<F>(future: F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let runtime = Runtime::new().expect("the runtime starts");
+        runtime.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = F::Output> + 'static
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let handle = sakia::spawn(future);
+        async move { handle.await.expect("the task ends well") }
+    }
+
+    fn detach<F: Future<Output = ()> + 'static>(future: F) {
+        drop(sakia::spawn(future));
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + 'static {
+        sakia::time::sleep(time)
+    }
+
+    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
+        sakia::time::timeout(time, future).await.is_ok()
+    }
+
+    async fn serve(port: u16, buf: usize) {
+        let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
+        loop {
+            let (stream, _) = listener.accept().await.expect("connections come");
+            drop(sakia::spawn(echo(stream, buf)));
+        }
+    }
+
+    async fn open(path: String, write: bool) -> File {
+        let opened = File::options().read(true).write(write).open(path).await;
+        opened.expect("the file is there")
+    }
+
+    async fn read_at(file: &File, mut buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
+        buf.clear();
+        file.read_at(buf, offset)
+            .await
+            .with_buf()
+            .expect("the file can be read")
+    }
+
+    async fn write_at(file: &File, buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
+        file.write_at(buf, offset)
+            .await
+            .with_buf()
+            .expect("the file can be written")
+    }
+
+    async fn close(file: File) {
+        file.close().await.expect("the file is closed");
+    }
+
+    async fn nop() {
+        sakia::submit(Nop).await.expect("nothing cannot fail");
+    }
+}
+
+async fn echo(stream: TcpStream, buf: usize) {
+    let mut buf = Vec::with_capacity(buf);
+    loop {
+        buf.clear();
+        let n;
+        (n, buf) = stream.read(buf).await;
+        if !n.is_ok_and(|n| n > 0) {
+            break;
+        }
+        let written;
+        (written, buf) = stream.write_all(buf).await;
+        if written.is_err() {
+            break;
+        }
+    }
+}
+
+fn main() {
+    sakia_bench::main::<Sakia>();
+}

@@ -1,0 +1,99 @@
+//! The runner: the rounds of each mode, one system after another, and the report.
+
+mod chart;
+mod machine;
+mod modes;
+mod one;
+pub mod plan;
+mod report;
+mod rounds;
+mod systems;
+
+use std::path::{Path, PathBuf};
+
+use machine::Machine;
+use modes::Mode;
+use one::Runs;
+use plan::Plan;
+use report::Outcome;
+use systems::System;
+
+/// Where the programs, the data and the reports are.
+struct Folders {
+    programs: PathBuf,
+    data: PathBuf,
+    reports: PathBuf,
+}
+
+const BIG: u64 = 256 << 20;
+const BIG_IN_SMOKE: u64 = 1 << 20;
+
+/// Runs the plan. The smoke writes no report, and every system in it must tell its figure.
+pub fn run(plan: &Plan) -> Result<(), String> {
+    let folders = Folders::find(plan)?;
+    let big = if plan.smoke { BIG_IN_SMOKE } else { BIG };
+    sakia_bench::data::make(&folders.data, big).map_err(|error| format!("no data: {error}"))?;
+    let begin = Machine::look();
+    let mut runs = Runs::new(&folders.programs, &folders.data, plan.smoke);
+    let mut outcomes = Vec::new();
+    for mode in &plan.modes {
+        let outcome = rounds_of(plan, mode, &mut runs)?;
+        if plan.smoke {
+            // It measures nothing that may be told.
+            println!("{}", mode.name);
+            continue;
+        }
+        println!("{}", outcome.line());
+        outcomes.push(outcome);
+        // After each mode: what is measured already is not lost if the rest fails.
+        write(plan, &folders.reports, &begin, &outcomes)?;
+    }
+    Ok(())
+}
+
+/// All rounds of a mode. Who begins changes each round.
+fn rounds_of(plan: &Plan, mode: &'static Mode, runs: &mut Runs) -> Result<Outcome, String> {
+    let systems: Vec<&'static System> = plan.systems(mode);
+    let mut outcome = Outcome::new(mode, &systems);
+    for round in 0..plan.rounds {
+        for turn in 0..systems.len() {
+            let at = (round + turn) % systems.len();
+            if outcome.is_out(at) {
+                continue;
+            }
+            let result = runs.one(mode, systems[at]);
+            if let Err(why) = &result {
+                eprintln!("bench: {why}");
+            }
+            outcome.add(at, result);
+            if plan.smoke && !outcome.has_told(at) {
+                return Err(format!(
+                    "{} tells no figure in {}",
+                    systems[at].name, mode.name
+                ));
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn write(plan: &Plan, folder: &Path, begin: &Machine, all: &[Outcome]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("no report: {error}");
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let text = report::markdown(&plan.name, plan.rounds, begin, &Machine::look(), all);
+    std::fs::write(folder.join(format!("{}.md", plan.name)), text).map_err(failed)?;
+    chart::draw(&folder.join(format!("{}.svg", plan.name)), all)
+}
+
+impl Folders {
+    fn find(plan: &Plan) -> Result<Self, String> {
+        let this = std::env::current_exe().map_err(|error| format!("who am I? {error}"))?;
+        let programs = this.parent().ok_or("the programs have no folder")?;
+        let target = programs.parent().ok_or("the target has no folder")?;
+        Ok(Self {
+            programs: programs.to_owned(),
+            data: target.join(if plan.smoke { "smoke-data" } else { "data" }),
+            reports: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks"),
+        })
+    }
+}
