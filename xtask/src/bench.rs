@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the benchmarks, which are a workspace of their own, and runs them; and the smoke of them that `ci` runs.
+//! `cargo xtask bench`: builds the benchmarks, which are a workspace of their own, and runs them; and, by the word `smoke`, runs each mode briefly.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +7,9 @@ use crate::cmd;
 
 /// Builds what is to be measured, beside one another, and runs the benchmarks with the given words.
 pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
+    if words == ["smoke"] {
+        return smoke(root);
+    }
     cmd::run(&mut build(root, root, &["--package", "sakia-serve"]))?;
     let peers: &[&str] = match words.contains(&"--peers") {
         true => &["--features", "peers"],
@@ -18,7 +21,7 @@ pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
 }
 
 /// The crate's own tests: every mode of sakia and of the floor runs and tells a figure. Without the peers, and not optimised: it measures nothing.
-pub fn smoke(root: &Path) -> Result<(), String> {
+fn smoke(root: &Path) -> Result<(), String> {
     for args in [
         &["fmt", "--check"][..],
         &[
