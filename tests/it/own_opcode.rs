@@ -160,6 +160,11 @@ unsafe impl Op for AcceptAll {
 
 #[test]
 fn an_op_with_several_completions_is_told_of_each_and_its_drop_closes_what_comes_later() {
+    if sakia_tests::is_emulated() {
+        let why =
+            "the emulated kernel answers a multishot, which nothing of sakia's pushes, with EINVAL";
+        return sakia_tests::skip("a multishot of one's own", why);
+    }
     run_clean(async {
         let listener = Rc::new(TcpListener::bind("127.0.0.1:0").unwrap());
         let addr = listener.local_addr().unwrap();
