@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{cmd, emulated, layers, loom, package, skips, tidy};
+use crate::{cmd, layers, loom, package, skips, tidy};
 
 /// One line of the plan.
 struct Step {
@@ -69,10 +69,6 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         work: Work::Tests(&["test", "--workspace", "--all-features"]),
-    },
-    Step {
-        name: "emulated",
-        work: Work::Check(|root| emulated::run(root, &["short"])),
     },
     Step {
         name: "loom",
@@ -221,8 +217,7 @@ mod tests {
         assert_eq!(
             names,
             [
-                "fmt", "layers", "tidy", "clippy", "bare", "test", "emulated", "loom", "package",
-                "doc"
+                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "package", "doc"
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask emulated`: the suites of the driver and of what stands on it, on the emulated kernel.
 //!
-//! `short` is what `cargo xtask ci` runs: the driver, the sockets, the rows. A test that cannot be said on that kernel says so itself, with
+//! `short` is the driver, the sockets, the rows. A test that cannot be said on that kernel says so itself, with
 //! its reason; such skips are printed, and are no failure.
 
 use std::path::Path;
