@@ -10,7 +10,7 @@ use sakia_buf::{BufResult, IoBuf, IoBufMut, Slice};
 use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
 
 use super::File;
-use super::state::State;
+use super::state::{State, in_all};
 
 /// A read into what is left of a buffer.
 type ReadPart<B> = Submit<ops::ReadAt<Slice<B>>>;
@@ -267,11 +267,7 @@ impl<B: IoBufMut> Cancellable for ReadExactAt<'_, B> {
     type Buf = B;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
-        let receipt = match &mut self.state {
-            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
-            state => Receipt::Cancelled(state.take()),
-        };
-        self.state = State::Done;
+        let receipt = ready!(self.state.poll_stop(cx, Slice::into_inner));
         Poll::Ready(in_all(receipt, self.filled))
     }
 
@@ -295,11 +291,7 @@ impl<B: IoBuf> Cancellable for WriteAllAt<'_, B> {
     type Buf = B;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
-        let receipt = match &mut self.state {
-            State::Run(op) => ready!(op.poll_cancel(cx)),
-            state => Receipt::Cancelled(state.take()),
-        };
-        self.state = State::Done;
+        let receipt = ready!(self.state.poll_stop(cx, |buf| buf));
         Poll::Ready(in_all(receipt, self.written))
     }
 
@@ -316,15 +308,6 @@ impl ReadToEndAt<'_> {
     pub fn cancel(self) -> Cancelling<Self> {
         Cancelling::new(self)
     }
-
-    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, Vec<u8>>> {
-        let receipt = match &mut self.state {
-            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
-            state => Receipt::Cancelled(state.take()),
-        };
-        self.state = State::Done;
-        Poll::Ready(receipt)
-    }
 }
 
 impl Cancellable for ReadToEndAt<'_> {
@@ -332,25 +315,17 @@ impl Cancellable for ReadToEndAt<'_> {
     type Buf = Vec<u8>;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, Vec<u8>>> {
-        let receipt = ready!(self.poll_stop(cx));
+        let receipt = ready!(self.state.poll_stop(cx, Slice::into_inner));
         Poll::Ready(in_all(receipt, self.filled))
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.poll_stop(cx)) {
+        Poll::Ready(match ready!(self.state.poll_stop(cx, Slice::into_inner)) {
             // The end was there.
             Receipt::Completed(Ok(0), buf) => (Ok(self.filled), buf),
             Receipt::Completed(Err(error), buf) => (Err(error), buf),
             Receipt::Completed(Ok(_), buf) | Receipt::Cancelled(buf) => (Err(late()), buf),
         })
-    }
-}
-
-/// A receipt with what earlier requests have moved.
-fn in_all<B>(receipt: Receipt<usize, B>, before: usize) -> Receipt<usize, B> {
-    match receipt {
-        Receipt::Cancelled(buf) if before > 0 => Receipt::Completed(Ok(before), buf),
-        receipt => receipt.and_then(|n| Ok(before + n)),
     }
 }
 

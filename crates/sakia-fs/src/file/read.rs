@@ -12,7 +12,7 @@ use sakia_driver::ops::{self, Stream};
 use sakia_driver::{Cancellable, Cancelling, Fd, Laned, Receipt};
 
 use super::File;
-use super::state::State;
+use super::state::{State, in_all};
 
 /// Awaits [`File::read`].
 pub type Read<'a, B> = Reading<'a, B, Laned<ops::Recv<B>>>;
@@ -182,12 +182,7 @@ where
     type Buf = B;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
-        let receipt = match &mut self.state {
-            State::Run(op) => ready!(op.poll_cancel(cx)),
-            state => Receipt::Cancelled(state.take()),
-        };
-        self.state = State::Done;
-        Poll::Ready(receipt)
+        self.state.poll_stop(cx, |buf| buf)
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -280,16 +275,9 @@ impl<B: IoBufMut> Cancellable for ReadExact<'_, B> {
     type Buf = B;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<usize, B>> {
-        let receipt = match &mut self.state {
-            State::Run(op) => ready!(op.poll_cancel(cx)).map_buf(Slice::into_inner),
-            state => Receipt::Cancelled(state.take()),
-        };
-        self.state = State::Done;
+        let receipt = ready!(self.state.poll_stop(cx, Slice::into_inner));
         let had = std::mem::take(&mut self.prefix).len();
-        Poll::Ready(match receipt {
-            Receipt::Cancelled(buf) if had > 0 => Receipt::Completed(Ok(had), buf),
-            receipt => receipt.and_then(|n| Ok(had + n)),
-        })
+        Poll::Ready(in_all(receipt, had))
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,6 +1,9 @@
 //! Where a future that is a small machine stands. What its requests mean is said beside the machines.
 
 use std::mem;
+use std::task::{Context, Poll, ready};
+
+use sakia_driver::{Cancellable, Receipt};
 
 /// With its buffer in hand, with a request that has it, or at its end.
 pub(super) enum State<B, F> {
@@ -27,5 +30,29 @@ impl<B, F> State<B, F> {
             Self::Rest(buf) => buf,
             _ => panic!("a future was polled after it had completed"),
         }
+    }
+}
+
+impl<B, F: Cancellable> State<B, F> {
+    /// Asks the request in flight to end, and waits for its last word; what rests goes back as it is. `unwrap` takes the buffer out of what the request had.
+    pub(super) fn poll_stop(
+        &mut self,
+        cx: &mut Context<'_>,
+        unwrap: impl FnOnce(F::Buf) -> B,
+    ) -> Poll<Receipt<F::Value, B>> {
+        let receipt = match self {
+            Self::Run(op) => ready!(op.poll_cancel(cx)).map_buf(unwrap),
+            Self::Rest(_) | Self::Done => Receipt::Cancelled(self.take()),
+        };
+        *self = Self::Done;
+        Poll::Ready(receipt)
+    }
+}
+
+/// A receipt with what earlier requests have moved.
+pub(super) fn in_all<B>(receipt: Receipt<usize, B>, before: usize) -> Receipt<usize, B> {
+    match receipt {
+        Receipt::Cancelled(buf) if before > 0 => Receipt::Completed(Ok(before), buf),
+        receipt => receipt.and_then(|n| Ok(before + n)),
     }
 }
