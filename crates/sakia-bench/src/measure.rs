@@ -48,6 +48,11 @@ impl Watch {
     }
 }
 
+/// Says that a system cannot do what the mode asks.
+pub fn cannot() {
+    println!("na");
+}
+
 /// The CPU time of this process.
 pub fn process_cpu() -> Duration {
     cpu(ClockId::ProcessCPUTime)

@@ -1,20 +1,29 @@
-//! compio, by default and with the ring's flags for one thread.
+//! compio, by default, with the ring's flags for one thread, and with them and with reads into buffers that the kernel picks.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::time::Duration;
 
 use compio::buf::{BufResult, IntoInner, IoBuf};
 use compio::driver::{OpCode, OpEntry, ProactorBuilder};
 use compio::fs::{File, OpenOptions};
-use compio::io::{AsyncRead, AsyncReadAt, AsyncWriteAt, AsyncWriteExt};
+use compio::io::{AsyncRead, AsyncReadAt, AsyncReadManaged, AsyncWriteAt, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::RuntimeBuilder;
-use sakia_bench::words::tuned;
+use sakia_bench::words::variant;
 use sakia_bench::{Rt, net};
 
 struct Compio;
 
 struct Nop;
+
+/// How many buffers the kernel picks from, and their length.
+const POOL: NonZero<u16> = NonZero::new(1024).unwrap();
+const POOLED: usize = 4096;
+
+fn is_managed() -> bool {
+    variant() == "managed"
+}
 
 // SAFETY: the entry names no memory and no descriptor.
 unsafe impl OpCode for Nop {
@@ -37,7 +46,11 @@ impl Rt for Compio {
     {
         let mut ring = ProactorBuilder::new();
         ring.capacity(1024);
-        if tuned() {
+        let managed = is_managed();
+        if managed {
+            ring.buffer_pool_size(POOL).buffer_pool_buffer_len(POOLED);
+        }
+        if managed || variant() == "tuned" {
             ring.single_issuer(true)
                 .coop_taskrun(true)
                 .taskrun_flag(true)
@@ -53,7 +66,7 @@ impl Rt for Compio {
         F::Output: 'static,
     {
         let handle = compio::runtime::spawn(future);
-        async move { handle.await.ok().expect("the task ends well") }
+        async move { handle.await.expect("the task ends well") }
     }
 
     fn detach<F: Future<Output = ()> + 'static>(future: F) {
@@ -70,9 +83,13 @@ impl Rt for Compio {
 
     async fn serve(port: u16, buf: usize) {
         let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
+        let managed = is_managed();
         loop {
             let (stream, _) = listener.accept().await.expect("connections come");
-            compio::runtime::spawn(echo(stream, buf)).detach();
+            match managed {
+                true => compio::runtime::spawn(echo_managed(stream)).detach(),
+                false => compio::runtime::spawn(echo(stream, buf)).detach(),
+            }
         }
     }
 
@@ -110,6 +127,15 @@ async fn echo(mut stream: TcpStream, buf: usize) {
         let Ok(n @ 1..) = n else { break };
         let BufResult(written, back) = stream.write_all(read.slice(..n)).await;
         buf = back.into_inner();
+        if written.is_err() {
+            break;
+        }
+    }
+}
+
+async fn echo_managed(mut stream: TcpStream) {
+    while let Ok(Some(buf)) = stream.read_managed(0).await {
+        let BufResult(written, _) = stream.write_all(buf).await;
         if written.is_err() {
             break;
         }

@@ -10,7 +10,7 @@ mod wakes;
 use std::future::Future;
 
 use crate::Rt;
-use crate::measure::Watch;
+use crate::measure::{Watch, cannot};
 use crate::words::Words;
 
 /// The main function of a runtime's program.
@@ -38,11 +38,6 @@ pub fn main<R: Rt>() {
         "task-memory" => memory::of_a_task::<R>(&words),
         mode => panic!("there is no mode {mode:?}"),
     }
-}
-
-/// Says that a system cannot do what the mode asks.
-fn cannot() {
-    println!("na");
 }
 
 /// Shares `times` ops out to `tasks` tasks, `task(which, how often)`, waits for all of them, and says what an op took. A tenth of it goes before, as a warm-up.

@@ -4,15 +4,18 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, squ
 
 /// A ring of so many entries, for the thread that calls.
 pub fn build(entries: u32) -> IoUring {
-    IoUring::builder()
+    let mut builder = IoUring::builder();
+    builder
         .setup_cqsize(entries * 4)
         .setup_single_issuer()
         .setup_submit_all()
         .setup_coop_taskrun()
-        .setup_defer_taskrun()
-        .setup_no_sqarray()
-        .build(entries)
-        .expect("Linux 6.6 or newer, and room for a ring")
+        .setup_defer_taskrun();
+    // Without the array of indices, as Linux 6.6 can do it.
+    let newest = builder.clone().setup_no_sqarray().build(entries);
+    newest
+        .or_else(|_| builder.build(entries))
+        .expect("Linux 6.1 or newer, and room for a ring")
 }
 
 /// The two queues of a ring, and its registered descriptor.

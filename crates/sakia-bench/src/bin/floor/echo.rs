@@ -1,11 +1,13 @@
-//! What both echo servers of the ring share: whose completion it is, and the entries that do not differ.
+//! What both echo servers of the ring share: whose completion it is, how connections are named, and the entries that do not differ.
 
 use std::os::fd::RawFd;
 
-use io_uring::{opcode, squeue, types};
+use io_uring::{Submitter, opcode, squeue, types};
 
-/// Descriptors are places in a table; more than this many connections are not made.
+/// Descriptors and slots are places in a table of the server's; more than this many connections are not made.
 pub const MOST_FDS: usize = 20_100;
+/// How many slots the ring's own table has.
+const SLOTS: u32 = 16_384;
 pub const ENTRIES: u32 = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,24 +35,55 @@ pub fn read_token(token: u64) -> (What, u16, RawFd) {
     (what, (token >> 32) as u16, token as u32 as RawFd)
 }
 
-pub fn accept(listener: RawFd) -> squeue::Entry {
-    opcode::AcceptMulti::new(types::Fd(listener))
-        .build()
-        .user_data(token(What::Accept, 0, listener))
+/// How the ring is told which connection is meant.
+#[derive(Clone, Copy)]
+pub enum Names {
+    /// By a descriptor, which the kernel looks up at each op.
+    Fds,
+    /// By a slot of the ring's own table, where accept puts the connection.
+    Slots,
 }
 
-/// Sends all of it, however long it takes.
-#[inline]
-pub fn send(fd: RawFd, buffer: u16, bytes: *const u8, len: u32) -> squeue::Entry {
-    opcode::Send::new(types::Fd(fd), bytes, len)
-        .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-        .build()
-        .user_data(token(What::Send, buffer, fd))
-}
+impl Names {
+    /// Makes the ring's table, if it is to have one.
+    pub fn prepare(self, submitter: &Submitter<'_>) {
+        if let Self::Slots = self {
+            let made = submitter.register_files_sparse(SLOTS);
+            made.expect("there is room for a table");
+        }
+    }
 
-pub fn close(fd: RawFd) -> squeue::Entry {
-    opcode::Close::new(types::Fd(fd))
-        .build()
-        .user_data(token(What::Close, 0, fd))
-        .flags(squeue::Flags::SKIP_SUCCESS)
+    pub fn accept(self, listener: RawFd) -> squeue::Entry {
+        opcode::AcceptMulti::new(types::Fd(listener))
+            .allocate_file_index(matches!(self, Self::Slots))
+            .build()
+            .user_data(token(What::Accept, 0, listener))
+    }
+
+    /// Sends all of it, however long it takes.
+    #[inline]
+    pub fn send(self, name: RawFd, buffer: u16, bytes: *const u8, len: u32) -> squeue::Entry {
+        let send = opcode::Send::new(types::Fd(name), bytes, len);
+        let send = send.flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL).build();
+        self.of(send).user_data(token(What::Send, buffer, name))
+    }
+
+    pub fn close(self, name: RawFd) -> squeue::Entry {
+        let close = match self {
+            Self::Fds => opcode::Close::new(types::Fd(name)).build(),
+            Self::Slots => opcode::Close::new(types::Fixed(name as u32)).build(),
+        };
+        close
+            .user_data(token(What::Close, 0, name))
+            .flags(squeue::Flags::SKIP_SUCCESS)
+    }
+
+    /// What the number in an entry means.
+    #[inline]
+    pub fn of(self, entry: squeue::Entry) -> squeue::Entry {
+        match self {
+            Self::Fds => entry,
+            Self::Slots => entry.flags(squeue::Flags::FIXED_FILE),
+        }
+    }
 }

@@ -15,12 +15,16 @@ mod wakes;
 
 use sakia_bench::words::{Words, variant};
 
+use echo::Names;
+
+/// As many as are in use at once, and what is too few for many connections.
+const BUFFERS: u16 = 512;
+const FEW_BUFFERS: u16 = 64;
+
 fn main() {
     let (words, variant) = (Words::new(), variant());
     match (words.mode(), variant.as_str()) {
-        ("serve", "multishot") => multishot::serve(words.number(0) as u16, words.count(1)),
-        ("serve", "single-shot") => single_shot::serve(words.number(0) as u16, words.count(1)),
-        ("serve", "epoll") => epoll::serve(words.number(0) as u16, words.count(1)),
+        ("serve", way) => serve(words.number(0) as u16, words.count(1), way),
         (mode, "plain") => plain::run(mode, &words),
         ("read", way) => files::read(&words, way == "registered"),
         ("write", way) => files::write(&words, way == "registered"),
@@ -33,5 +37,17 @@ fn main() {
         ("cross-wake", "msg-ring") => wakes::msg_ring(&words),
         ("cross-wake", "futex") => wakes::futex(&words),
         (mode, variant) => panic!("there is no mode {mode:?} of {variant:?}"),
+    }
+}
+
+fn serve(port: u16, size: usize, way: &str) {
+    match way {
+        "single-shot" => single_shot::serve(port, size, Names::Fds),
+        "single-shot-direct" => single_shot::serve(port, size, Names::Slots),
+        "multishot" => multishot::serve(port, size, Names::Fds, BUFFERS),
+        "multishot-direct" => multishot::serve(port, size, Names::Slots, BUFFERS),
+        "multishot-64" => multishot::serve(port, size, Names::Fds, FEW_BUFFERS),
+        "epoll" => epoll::serve(port, size),
+        way => panic!("there is no {way:?} server"),
     }
 }

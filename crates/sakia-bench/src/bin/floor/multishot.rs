@@ -7,9 +7,7 @@ use io_uring::{cqueue, opcode, squeue, types};
 use sakia_bench::net;
 use sakia_bench::raw::{Buffers, Queues, build};
 
-use crate::echo::{self, ENTRIES, MOST_FDS, What};
-
-const BUFFERS: u16 = 512;
+use crate::echo::{self, ENTRIES, MOST_FDS, Names, What};
 
 #[derive(Default)]
 struct Connection {
@@ -20,24 +18,28 @@ struct Connection {
 
 struct Server<'ring> {
     queues: Queues<'ring>,
+    names: Names,
     buffers: Buffers,
     connections: Vec<Connection>,
     /// Those whose receive has ended because there was no buffer.
     starved: Vec<RawFd>,
 }
 
-pub fn serve(port: u16, size: usize) {
+/// With so many buffers for all connections.
+pub fn serve(port: u16, size: usize, names: Names, buffers: u16) {
     let listener = net::listen(port);
     let mut ring = build(ENTRIES);
     let queues = Queues::of(&mut ring);
-    let buffers = Buffers::new(&queues.submitter, BUFFERS, size);
+    names.prepare(&queues.submitter);
+    let buffers = Buffers::new(&queues.submitter, buffers, size);
     let mut server = Server {
         queues,
+        names,
         buffers,
         connections: (0..MOST_FDS).map(|_| Connection::default()).collect(),
         starved: Vec::new(),
     };
-    server.push(echo::accept(listener.as_raw_fd()));
+    server.push(names.accept(listener.as_raw_fd()));
     loop {
         server.queues.turn(1);
         while let Some(done) = server.queues.next_completion() {
@@ -62,7 +64,7 @@ impl Server<'_> {
                     self.receive(done.result());
                 }
                 if !more {
-                    self.push(echo::accept(fd));
+                    self.push(self.names.accept(fd));
                 }
             }
             What::Recv => self.received(fd, done, more),
@@ -97,7 +99,7 @@ impl Server<'_> {
                 let connection = &mut self.connections[fd as usize];
                 match more {
                     true => {}
-                    false if connection.outgoing.is_empty() => self.push(echo::close(fd)),
+                    false if connection.outgoing.is_empty() => self.push(self.names.close(fd)),
                     false => connection.closing = true,
                 }
             }
@@ -117,22 +119,22 @@ impl Server<'_> {
         if let Some(&(buffer, n)) = connection.outgoing.front() {
             self.send(fd, buffer, n);
         } else if std::mem::take(&mut connection.closing) {
-            self.push(echo::close(fd));
+            self.push(self.names.close(fd));
         }
     }
 
     #[inline]
     fn receive(&mut self, fd: RawFd) {
-        self.push(
-            opcode::RecvMulti::new(types::Fd(fd), 0)
-                .build()
-                .user_data(echo::token(What::Recv, 0, fd)),
-        );
+        let receive = self
+            .names
+            .of(opcode::RecvMulti::new(types::Fd(fd), 0).build());
+        self.push(receive.user_data(echo::token(What::Recv, 0, fd)));
     }
 
     #[inline]
     fn send(&mut self, fd: RawFd, buffer: u16, n: u32) {
-        self.push(echo::send(fd, buffer, self.buffers.address(buffer), n));
+        let bytes = self.buffers.address(buffer);
+        self.push(self.names.send(fd, buffer, bytes, n));
     }
 
     #[inline]
