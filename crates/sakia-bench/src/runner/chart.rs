@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::report::Outcome;
+use super::outcome::Outcome;
 
 const WIDTH: u32 = 900;
 const ROW: u32 = 26;
@@ -47,8 +47,7 @@ fn draw_bars(path: &Path, bars: &[Bars]) -> Result<(), Box<dyn std::error::Error
         (least.min(cost), most.max(cost))
     });
     let (left, right) = (least * 0.8, most * 1.25);
-    let title =
-        "Cost over the floor, which is 1 (less is better): sakia in blue, its best peer in grey";
+    let title = "Cost over the floor, which is the line at 1 (less is better): sakia in blue, its best peer in grey";
     let mut chart = ChartBuilder::on(&root)
         .caption(title, ("sans-serif", 16))
         .margin(10)
@@ -66,7 +65,7 @@ fn draw_bars(path: &Path, bars: &[Bars]) -> Result<(), Box<dyn std::error::Error
         let top = f64::from(rows) - at as f64;
         let (middle, bottom) = (top - 0.5, top - 0.9);
         let row = |cost: f64, high: f64, low: f64, colour: RGBColor| {
-            Rectangle::new([(left, high), (cost, low)], colour.filled())
+            Rectangle::new([(1.0, high), (cost, low)], colour.filled())
         };
         chart.draw_series([row(bar.sakia, top - 0.1, middle, SAKIA)])?;
         chart.draw_series(bar.peer.map(|peer| row(peer, middle, bottom, PEER)))?;

@@ -4,18 +4,21 @@ mod chart;
 mod machine;
 mod modes;
 mod one;
+mod outcome;
 pub mod plan;
 mod report;
 mod rounds;
 mod systems;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 
 use machine::Machine;
 use modes::Mode;
 use one::Runs;
+use outcome::Outcome;
 use plan::Plan;
-use report::Outcome;
+
 use systems::System;
 
 /// Where the programs, the data and the reports are.
@@ -28,7 +31,7 @@ struct Folders {
 const BIG: u64 = 256 << 20;
 const BIG_IN_SMOKE: u64 = 1 << 20;
 
-/// Runs the plan. The smoke writes no report, and every system in it must tell its figure.
+/// Runs the plan. The smoke writes no report, and every system in it must tell its figure, or, if it is not sakia, that it cannot.
 pub fn run(plan: &Plan) -> Result<(), String> {
     let folders = Folders::find(plan)?;
     let big = if plan.smoke { BIG_IN_SMOKE } else { BIG };
@@ -43,7 +46,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
             println!("{}", mode.name);
             continue;
         }
-        println!("{}", outcome.line());
+        println!("{}", report::line(&outcome));
         outcomes.push(outcome);
         // After each mode: what is measured already is not lost if the rest fails.
         write(plan, &folders.reports, &begin, &outcomes)?;
@@ -66,7 +69,7 @@ fn rounds_of(plan: &Plan, mode: &'static Mode, runs: &mut Runs) -> Result<Outcom
                 eprintln!("bench: {why}");
             }
             outcome.add(at, result);
-            if plan.smoke && !outcome.has_told(at) {
+            if plan.smoke && !outcome.has_answered(at) {
                 return Err(format!(
                     "{} tells no figure in {}",
                     systems[at].name, mode.name

@@ -11,6 +11,8 @@ pub struct Mode {
     pub task: Task,
     pub figure: Figure,
     pub target: Target,
+    /// What else is compared.
+    pub also: &'static [Also],
 }
 
 /// What is to be done.
@@ -44,19 +46,34 @@ pub enum Figure {
     Rate(&'static str),
 }
 
-/// How much sakia may cost.
+impl Figure {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cost(name) | Self::Rate(name) => name,
+        }
+    }
+}
+
+/// How much sakia may cost. That no peer may cost less goes without saying.
 #[derive(Clone, Copy)]
 pub enum Target {
-    /// So many times what this system costs.
-    Of(&'static str, f64),
+    /// So many times what the cheapest of these systems costs.
+    Of(&'static [&'static str], f64),
     /// So much.
     Most(f64),
     None,
 }
 
+/// A figure beside the one that counts, with a target of its own.
+pub struct Also {
+    pub figure: Figure,
+    pub target: Target,
+}
+
 const WALL: Figure = Figure::Cost("wall_ns");
 const CPU: Figure = Figure::Cost("cpu_ns");
 const RATE: Figure = Figure::Rate("rate");
+const SERVER_CPU: Figure = Figure::Cost("server_cpu_ns");
 
 const PEERS: &[&str] = &[
     "a10",
@@ -73,14 +90,45 @@ const PEERS: &[&str] = &[
     "tokio one worker",
     "smol",
 ];
-/// Those whose files go through the ring.
+/// Those that have a ring.
 const RING_PEERS: &[&str] = PEERS.split_at(10).0;
 
+/// Those that have connections: compio with buffers that the kernel picks, too.
+const NET_PEERS: &[&str] = &[
+    "a10",
+    "a10 tuned",
+    "compio",
+    "compio tuned",
+    "compio managed",
+    "glommio",
+    "kimojio",
+    "monoio",
+    "monoio tuned",
+    "tokio-uring",
+    "tokio-uring tuned",
+    "tokio current_thread",
+    "tokio one worker",
+    "smol",
+];
+
+/// The floors that read into a buffer of the connection's.
+const SINGLE_SHOT: &[&str] = &["floor single-shot", "floor single-shot direct"];
+/// All of them.
+const NET_FLOORS: &[&str] = &[
+    "floor single-shot",
+    "floor single-shot direct",
+    "floor multishot",
+    "floor multishot direct",
+    "floor multishot 64",
+];
 const NET: &[&str] = &[
     SAKIA,
     SAKIA_AGAIN,
-    "floor multishot",
     "floor single-shot",
+    "floor single-shot direct",
+    "floor multishot",
+    "floor multishot direct",
+    "floor multishot 64",
     "epoll",
 ];
 const FILES: &[&str] = &[
@@ -93,7 +141,8 @@ const FILES: &[&str] = &[
 const OPENS: &[&str] = &[SAKIA, SAKIA_AGAIN, "floor", "plain calls"];
 const RING: &[&str] = &[SAKIA, SAKIA_AGAIN, "floor"];
 const TASKS: &[&str] = &[SAKIA, SAKIA_AGAIN, "mini", "mini sound"];
-const ALONE: &[&str] = &[SAKIA, SAKIA_AGAIN];
+const LIMITED: &[&str] = &[SAKIA, SAKIA_AGAIN, "sakia without a limit"];
+const AMONG_A_MILLION: &[&str] = &[SAKIA, SAKIA_AGAIN, "sakia among few", "mini", "mini sound"];
 const SERVE: &[&str] = &["sakia-serve", "sakia-serve again", "tokio's twin"];
 const WAKES: &[&str] = &[
     SAKIA,
@@ -103,12 +152,24 @@ const WAKES: &[&str] = &[
     "futex",
 ];
 
+/// The processor's time is held to the floor as the rate is; what a message waits is held to the peers.
+const ECHO_ALSO: &[Also] = &[
+    Also {
+        figure: SERVER_CPU,
+        target: Target::Of(SINGLE_SHOT, 1.04),
+    },
+    Also {
+        figure: Figure::Cost("p99_us"),
+        target: Target::None,
+    },
+];
+
 const fn echo(name: &'static str, connections: usize, bytes: usize, depth: usize) -> Mode {
     Mode {
         name,
         group: "echo",
         ours: NET,
-        peers: PEERS,
+        peers: NET_PEERS,
         task: Task::Load {
             client: "echo",
             connections,
@@ -117,7 +178,8 @@ const fn echo(name: &'static str, connections: usize, bytes: usize, depth: usize
             buf: if bytes > 4096 { 64 << 10 } else { 4096 },
         },
         figure: RATE,
-        target: Target::Of("floor single-shot", 1.04),
+        target: Target::Of(SINGLE_SHOT, 1.04),
+        also: ECHO_ALSO,
     }
 }
 
@@ -132,7 +194,7 @@ const fn load(
         name,
         group: "connections",
         ours: NET,
-        peers: PEERS,
+        peers: NET_PEERS,
         task: Task::Load {
             client,
             connections,
@@ -142,6 +204,7 @@ const fn load(
         },
         figure,
         target,
+        also: &[],
     }
 }
 
@@ -154,7 +217,8 @@ const fn serve(name: &'static str, connections: usize, size: usize) -> Mode {
         task: Task::Http { connections, size },
         figure: RATE,
         // Its rate is to be 1.05 of the twin's.
-        target: Target::Of("tokio's twin", 1.0 / 1.05),
+        target: Target::Of(&["tokio's twin"], 1.0 / 1.05),
+        also: &[],
     }
 }
 
@@ -173,6 +237,7 @@ const fn alone(
         task: Task::Alone { mode, times, rest },
         figure: WALL,
         target: Target::None,
+        also: &[],
     }
 }
 
@@ -189,6 +254,19 @@ impl Mode {
 
     const fn to(mut self, target: Target) -> Self {
         self.target = target;
+        self
+    }
+
+    const fn with(mut self, also: &'static [Also]) -> Self {
+        self.also = also;
+        self
+    }
+
+    /// The same with a buffer of so many bytes a connection.
+    const fn with_buf(mut self, size: usize) -> Self {
+        if let Task::Load { buf, .. } = &mut self.task {
+            *buf = size;
+        }
         self
     }
 
@@ -210,6 +288,7 @@ pub const MODES: &[Mode] = &[
     echo("echo-50-65536-1", 50, 65536, 1),
     echo("echo-50-64-16", 50, 64, 16),
     echo("echo-50-4096-16", 50, 4096, 16),
+    echo("echo-50-4096-16-b64k", 50, 4096, 16).with_buf(64 << 10),
     echo("echo-500-64-1", 500, 64, 1),
     echo("echo-500-4096-1", 500, 4096, 1),
     echo("echo-500-65536-1", 500, 65536, 1),
@@ -219,8 +298,8 @@ pub const MODES: &[Mode] = &[
         "churn",
         "churn-32",
         32,
-        Figure::Cost("server_cpu_ns"),
-        Target::Of("floor single-shot", 1.08),
+        SERVER_CPU,
+        Target::Of(NET_FLOORS, 1.08),
     ),
     load(
         "idle",
@@ -233,22 +312,22 @@ pub const MODES: &[Mode] = &[
     serve("serve-large", 32, 1 << 20),
     alone("nop-1", RING, RING_PEERS, ("nop", 500_000, &["1"]))
         .of("ops")
-        .to(Target::Of("floor", 1.35)),
+        .to(Target::Of(&["floor"], 1.35)),
     alone("nop-128", RING, RING_PEERS, ("nop", 500_000, &["128"]))
         .of("ops")
-        .to(Target::Of("floor", 1.6)),
+        .to(Target::Of(&["floor"], 1.6)),
     alone("zero-1", FILES, RING_PEERS, ("zero", 300_000, &["1"]))
         .of("ops")
-        .to(Target::Of("floor", 1.3)),
+        .to(Target::Of(&["floor", "floor registered"], 1.3)),
     alone("zero-128", FILES, RING_PEERS, ("zero", 300_000, &["128"]))
         .of("ops")
-        .to(Target::Of("floor", 1.4)),
+        .to(Target::Of(&["floor", "floor registered"], 1.4)),
     alone("read-1", FILES, PEERS, ("read", 150_000, &["1", "4096"]))
         .of("files")
-        .to(Target::Of("plain calls", 1.15)),
+        .to(Target::Of(&["plain calls"], 1.15)),
     alone("read-32", FILES, PEERS, ("read", 150_000, &["32", "4096"]))
         .of("files")
-        .to(Target::Of("floor", 1.08)),
+        .to(Target::Of(&["floor"], 1.08)),
     alone(
         "read-128",
         FILES,
@@ -256,13 +335,13 @@ pub const MODES: &[Mode] = &[
         ("read", 150_000, &["128", "4096"]),
     )
     .of("files")
-    .to(Target::Of("floor", 1.08)),
+    .to(Target::Of(&["floor"], 1.08)),
     alone("write-1", FILES, PEERS, ("write", 20_000, &["1", "4096"]))
         .of("files")
-        .to(Target::Of("floor", 1.03)),
+        .to(Target::Of(&["floor"], 1.03)),
     alone("write-32", FILES, PEERS, ("write", 20_000, &["32", "4096"]))
         .of("files")
-        .to(Target::Of("floor", 1.03)),
+        .to(Target::Of(&["floor"], 1.03)),
     alone(
         "open-read-close-1",
         OPENS,
@@ -270,7 +349,7 @@ pub const MODES: &[Mode] = &[
         ("open-read-close", 20_000, &["1"]),
     )
     .of("files")
-    .to(Target::Of("floor", 1.0)),
+    .to(Target::Of(&["floor"], 1.0)),
     alone(
         "open-read-close-32",
         OPENS,
@@ -278,42 +357,34 @@ pub const MODES: &[Mode] = &[
         ("open-read-close", 20_000, &["32"]),
     )
     .of("files")
-    .to(Target::Of("floor", 1.0)),
+    .to(Target::Of(&["floor"], 1.0)),
     alone("open-drop-1", OPENS, PEERS, ("open-drop", 20_000, &["1"]))
         .of("files")
-        .to(Target::Of("floor", 1.0)),
+        .to(Target::Of(&["floor"], 1.0)),
     alone("open-drop-32", OPENS, PEERS, ("open-drop", 20_000, &["32"]))
         .of("files")
-        .to(Target::Of("floor", 1.0)),
+        .to(Target::Of(&["floor"], 1.0)),
     alone("spawn-1", TASKS, PEERS, ("spawn", 1_000_000, &["1"]))
         .of("tasks")
-        .to(Target::Of("mini", 1.05)),
+        .to(Target::Of(&["mini"], 1.05)),
     alone("spawn-wave", TASKS, PEERS, ("spawn", 1_000_000, &["1000"]))
         .of("tasks")
-        .to(Target::Of("mini", 1.25)),
+        .to(Target::Of(&["mini"], 1.25)),
     alone("yield-1", TASKS, PEERS, ("yield", 2_000_000, &["1"]))
         .of("tasks")
-        .to(Target::Of("mini", 1.15)),
+        .to(Target::Of(&["mini"], 1.15)),
     alone("yield-2", TASKS, PEERS, ("yield", 2_000_000, &["2"]))
         .of("tasks")
-        .to(Target::Of("mini", 1.3)),
+        .to(Target::Of(&["mini"], 1.3)),
     alone("yield-1000", TASKS, PEERS, ("yield", 2_000_000, &["1000"]))
         .of("tasks")
-        .to(Target::Of("mini sound", 1.0)),
+        .to(Target::Of(&["mini sound"], 1.0)),
     alone("wake-100", TASKS, PEERS, ("wake", 1_000_000, &["100"]))
         .of("tasks")
-        .to(Target::Of("mini sound", 1.0)),
+        .to(Target::Of(&["mini sound"], 1.0)),
     alone("wake-10k", TASKS, PEERS, ("wake", 1_000_000, &["10000"]))
         .of("tasks")
-        .to(Target::Of("mini sound", 1.0)),
-    alone(
-        "cross-wake-0us",
-        WAKES,
-        PEERS,
-        ("cross-wake", 50_000, &["0"]),
-    )
-    .of("tasks")
-    .to(Target::Of("floor msg-ring", 1.05)),
+        .to(Target::Of(&["mini sound"], 1.0)),
     alone(
         "cross-wake-20us",
         WAKES,
@@ -321,10 +392,10 @@ pub const MODES: &[Mode] = &[
         ("cross-wake", 10_000, &["20"]),
     )
     .of("tasks")
-    .to(Target::Of("floor msg-ring", 1.05)),
-    alone("start-stop", RING, PEERS, ("start-stop", 300, &[]))
+    .to(Target::Of(&["floor msg-ring"], 1.05)),
+    alone("start-stop", RING, RING_PEERS, ("start-stop", 300, &[]))
         .of("tasks")
-        .to(Target::Of("floor", 1.15)),
+        .to(Target::Of(&["floor"], 1.15)),
     alone("task-memory", TASKS, PEERS, ("task-memory", 100_000, &[]))
         .of("tasks")
         .by(Figure::Cost("bytes"))
@@ -337,7 +408,7 @@ pub const MODES: &[Mode] = &[
     )
     .of("timers")
     .by(CPU)
-    .to(Target::Of("mini", 1.3)),
+    .to(Target::Of(&["mini"], 1.3)),
     alone(
         "sleeps-few",
         TASKS,
@@ -346,7 +417,7 @@ pub const MODES: &[Mode] = &[
     )
     .of("timers")
     .by(CPU)
-    .to(Target::Of("mini", 1.05)),
+    .to(Target::Of(&["mini"], 1.05)),
     alone(
         "timeout-ready",
         TASKS,
@@ -354,7 +425,7 @@ pub const MODES: &[Mode] = &[
         ("timeout", 500_000, &["ready", "1000"]),
     )
     .of("timers")
-    .to(Target::Of("mini", 0.5)),
+    .to(Target::Of(&["mini"], 0.5)),
     alone(
         "timeout-yield",
         TASKS,
@@ -362,15 +433,15 @@ pub const MODES: &[Mode] = &[
         ("timeout", 500_000, &["yield", "1000"]),
     )
     .of("timers")
-    .to(Target::Of("mini", 1.1)),
-    // Its target is 1.15 of the same op without a limit, which is zero-1.
+    .to(Target::Of(&["mini"], 1.1)),
     alone(
         "timeout-op",
-        ALONE,
+        LIMITED,
         RING_PEERS,
         ("timeout", 200_000, &["zero", "1000"]),
     )
-    .of("timers"),
+    .of("timers")
+    .to(Target::Of(&["sakia without a limit"], 1.15)),
     alone(
         "timer-among-1k",
         TASKS,
@@ -381,10 +452,14 @@ pub const MODES: &[Mode] = &[
     .to(Target::Most(100.0)),
     alone(
         "timer-among-1m",
-        TASKS,
+        AMONG_A_MILLION,
         PEERS,
         ("timer", 500_000, &["1000000"]),
     )
     .of("timers")
-    .to(Target::Most(100.0)),
+    .to(Target::Most(100.0))
+    .with(&[Also {
+        figure: WALL,
+        target: Target::Of(&["sakia among few"], 2.0),
+    }]),
 ];

@@ -1,5 +1,6 @@
 //! One system in one mode, once: what it says of itself, or what a client says of it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +13,8 @@ use super::systems::System;
 /// Servers and what runs alone; clients.
 const SERVER_CORE: &str = "1";
 const CLIENT_CORE: &str = "0";
+/// After so many seconds a program hangs.
+const PATIENCE: &str = "30";
 
 /// Ports that are used in turns: those of a ring that was killed are free only a while later.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
@@ -69,7 +72,7 @@ impl Runs {
         rest: &[&str],
     ) -> Result<Figures, String> {
         let times = if self.smoke { times.min(300) } else { times };
-        let mut command = self.program(SERVER_CORE, system.program);
+        let mut command = self.limited(SERVER_CORE, &self.programs.join(system.program));
         command.env(VARIANT, system.variant);
         command.arg(mode).arg(times.to_string()).args(rest);
         said_by(&mut command).map(|text| figures(&text))
@@ -83,7 +86,7 @@ impl Runs {
         buf: usize,
     ) -> Result<Figures, String> {
         let port = self.ports.next().ok_or("there are no ports")?;
-        let mut command = self.program(SERVER_CORE, system.program);
+        let mut command = self.on_core(SERVER_CORE, &self.programs.join(system.program));
         command.env(VARIANT, system.variant).stderr(Stdio::null());
         command.args(["serve", &port.to_string(), &buf.to_string()]);
         let server = Server::start(&mut command)?;
@@ -92,7 +95,7 @@ impl Runs {
         if self.smoke {
             (connections, warm, measured) = (connections.min(50), 10, 50);
         }
-        let mut load = self.program(CLIENT_CORE, "load");
+        let mut load = self.limited(CLIENT_CORE, &self.programs.join("load"));
         load.args([client, &port.to_string(), &server.0.id().to_string()]);
         load.args([connections, bytes, depth, warm, measured].map(|number| number.to_string()));
         said_by(&mut load).map(|text| figures(&text))
@@ -103,14 +106,14 @@ impl Runs {
         let failed = |error| format!("no file to serve: {error}");
         std::fs::create_dir_all(&folder).map_err(failed)?;
         std::fs::write(folder.join(size.to_string()), vec![7; size]).map_err(failed)?;
-        let mut command = self.program(SERVER_CORE, system.program);
+        let mut command = self.on_core(SERVER_CORE, &self.programs.join(system.program));
         command.arg(&folder).stdout(Stdio::piped());
         if system.program == "sakia-serve" {
             command.arg("--addr");
         }
         let mut server = Server::start(command.arg("127.0.0.1:0"))?;
         let url = format!("{}{size}", server.url()?);
-        let mut wrk = self.on_core(CLIENT_CORE, Path::new("wrk"));
+        let mut wrk = self.limited(CLIENT_CORE, Path::new("wrk"));
         wrk.args(["-t1", "-d2s", "-c", &connections.to_string(), &url]);
         let text = said_by(&mut wrk).map_err(|why| format!("{why} (wrk is a package)"))?;
         if text.contains("Non-2xx") || text.contains("Socket errors") {
@@ -126,22 +129,25 @@ impl Runs {
             .collect())
     }
 
-    fn program(&self, core: &str, name: &str) -> Command {
-        self.on_core(core, &self.programs.join(name))
-    }
-
     /// A command in the folder of the data. The smoke takes any core.
     fn on_core(&self, core: &str, program: &Path) -> Command {
-        let mut command = if self.smoke {
-            Command::new(program)
-        } else {
-            let mut command = Command::new("nice");
-            command
-                .args(["-n", "-15", "taskset", "-c", core])
-                .arg(program);
-            command
-        };
-        command.current_dir(&self.data);
+        self.command(&[], core, program)
+    }
+
+    /// The same, killed if it does not end: a system may hang, and the others are to be measured all the same.
+    fn limited(&self, core: &str, program: &Path) -> Command {
+        self.command(&["timeout", "-s", "KILL", PATIENCE], core, program)
+    }
+
+    fn command(&self, before: &[&str], core: &str, program: &Path) -> Command {
+        let on_core = ["nice", "-n", "-15", "taskset", "-c", core];
+        let chain = before
+            .iter()
+            .chain(if self.smoke { &[] } else { &on_core[..] });
+        let mut chain = chain.map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(chain.next().unwrap_or_default());
+        command.args(chain).current_dir(&self.data);
+        command.env("RUST_BACKTRACE", "0");
         command
     }
 }

@@ -121,12 +121,14 @@ mod tests {
         let all = plan("--peers").unwrap();
         for mode in &all.modes {
             let systems = all.systems(mode);
-            if let Target::Of(name, _) = mode.target {
-                assert!(
-                    systems.iter().any(|system| system.name == name),
-                    "{}",
-                    mode.name
-                );
+            let targets = mode.also.iter().map(|also| also.target);
+            for target in targets.chain([mode.target]) {
+                let Target::Of(names, _) = target else {
+                    continue;
+                };
+                for name in names {
+                    assert!(systems.iter().any(|system| system.name == *name));
+                }
             }
         }
     }

@@ -1,0 +1,132 @@
+//! What is asked of sakia in a mode, and whether it is so: its targets, and that no peer is ahead.
+
+use super::modes::{Figure, Target};
+use super::outcome::Outcome;
+use super::rounds::short;
+use super::systems::Role;
+
+/// One thing that is asked, with what was found.
+#[derive(Debug, PartialEq)]
+pub struct Verdict {
+    pub text: String,
+    pub met: bool,
+}
+
+/// Everything that is asked of sakia in this mode and was measured.
+pub fn of(outcome: &Outcome) -> Vec<Verdict> {
+    let mode = outcome.mode;
+    let mut all = Vec::new();
+    all.extend(against(outcome, mode.figure, mode.target));
+    all.extend(beside_peers(outcome, mode.figure));
+    for also in mode.also {
+        all.extend(against(outcome, also.figure, also.target));
+        if also.figure.name() != mode.figure.name() {
+            all.extend(beside_peers(outcome, also.figure));
+        }
+    }
+    all
+}
+
+fn against(outcome: &Outcome, figure: Figure, target: Target) -> Option<Verdict> {
+    let sakia = outcome.sakia(figure).0?;
+    let (found, of, most) = match target {
+        Target::Of(names, most) => {
+            let (name, cost) = outcome.cheapest(figure, |system| names.contains(&system.name))?;
+            (sakia / cost, format!(" of {name}"), most)
+        }
+        Target::Most(most) => (sakia, String::new(), most),
+        Target::None => return None,
+    };
+    Some(Verdict {
+        text: format!(
+            "{}{}{of}, at most {}",
+            name_of(outcome, figure),
+            short(found),
+            short(most)
+        ),
+        met: found <= most,
+    })
+}
+
+/// The best peer costs as much or more, or less by no more than sakia differs from itself.
+fn beside_peers(outcome: &Outcome, figure: Figure) -> Option<Verdict> {
+    let (sakia, again) = outcome.sakia(figure);
+    let (sakia, (name, peer)) = (sakia?, outcome.best(figure, Role::Peer)?);
+    let spread = again.map_or(1.0, |again| (again / sakia).max(sakia / again));
+    let found = sakia / peer;
+    Some(Verdict {
+        text: format!(
+            "{}{} of {name}, at most {}",
+            name_of(outcome, figure),
+            short(found),
+            short(spread)
+        ),
+        met: found <= spread,
+    })
+}
+
+/// A figure is named unless it is the one that counts.
+fn name_of(outcome: &Outcome, figure: Figure) -> String {
+    match figure.name() {
+        name if name == outcome.mode.figure.name() => String::new(),
+        name => format!("{name} "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::tests::outcome;
+    use super::*;
+
+    fn texts(outcome: &Outcome) -> Vec<(String, bool)> {
+        of(outcome)
+            .into_iter()
+            .map(|one| (one.text, one.met))
+            .collect()
+    }
+
+    #[test]
+    fn a_target_is_of_the_cheapest_of_the_systems_that_it_names() {
+        let nop = outcome("nop-1", &[("sakia", 130.0), ("floor", 100.0)]);
+        assert_eq!(
+            texts(&nop),
+            [("1.30 of floor, at most 1.35".to_owned(), true)]
+        );
+        let rates = [
+            ("sakia", 50.0),
+            ("floor multishot", 200.0),
+            ("floor single-shot", 60.0),
+            ("floor single-shot direct", 100.0),
+        ];
+        let echo = outcome("echo-1-64-1", &rates);
+        let missed = "2.00 of floor single-shot direct, at most 1.04".to_owned();
+        assert_eq!(texts(&echo), [(missed, false)]);
+    }
+
+    #[test]
+    fn a_peer_may_be_ahead_by_no_more_than_sakia_differs_from_itself() {
+        let with = |peer| {
+            let costs = [("sakia", 100.0), ("sakia again", 104.0), ("monoio", peer)];
+            texts(&outcome("task-memory", &costs)).pop().unwrap()
+        };
+        assert_eq!(
+            with(97.0),
+            ("1.03 of monoio, at most 1.04".to_owned(), true)
+        );
+        assert_eq!(
+            with(90.0),
+            ("1.11 of monoio, at most 1.04".to_owned(), false)
+        );
+    }
+
+    #[test]
+    fn what_is_compared_beside_has_targets_of_its_own() {
+        let mut echo = outcome("echo-1-64-1", &[("sakia", 1.0), ("monoio", 1.0)]);
+        for (at, cpu) in [(0, 120.0), (1, 100.0)] {
+            let figures = vec![("rate".to_owned(), 1.0), ("server_cpu_ns".to_owned(), cpu)];
+            echo.add(at, Ok(figures));
+        }
+        let behind = "server_cpu_ns 1.20 of monoio, at most 1.00".to_owned();
+        assert_eq!(texts(&echo).pop().unwrap(), (behind, false));
+    }
+}
