@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{cmd, layers, loom, package, skips, tidy};
+use crate::{bench, cmd, layers, loom, package, skips, tidy};
 
 /// One line of the plan.
 struct Step {
@@ -73,6 +73,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "loom",
         work: Work::Check(|root| loom::run(root, &[])),
+    },
+    Step {
+        name: "bench",
+        work: Work::Check(|root| bench::run(root, &["smoke"])),
     },
     Step {
         name: "package",
@@ -217,7 +221,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "package", "doc"
+                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "bench", "package",
+                "doc"
             ]
         );
     }
