@@ -22,3 +22,4 @@ mod receipts;
 mod runtime;
 mod sendness;
 mod support;
+mod syscalls;

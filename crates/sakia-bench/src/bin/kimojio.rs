@@ -38,7 +38,7 @@ impl Rt for Kimojio {
         F::Output: 'static,
     {
         let handle = operations::spawn_task(future);
-        async move { handle.await.ok().expect("the task ends well") }
+        async move { handle.await.expect("the task ends well") }
     }
 
     fn detach<F: Future<Output = ()> + 'static>(future: F) {
