@@ -261,19 +261,27 @@ pub fn deny_io_uring(errno: i32) {
 /// # Panics
 /// When the kernel has no seccomp filters.
 pub fn deny_calls(calls: &[UringCall], errno: i32) {
+    let number = |call: &UringCall| match call {
+        UringCall::Setup => libc::SYS_io_uring_setup,
+        UringCall::Enter => libc::SYS_io_uring_enter,
+        UringCall::Register => libc::SYS_io_uring_register,
+    };
+    deny_numbers(&calls.iter().map(number).collect::<Vec<_>>(), errno);
+}
+
+/// Makes the system calls of these numbers fail with this errno for the rest of this thread's life.
+///
+/// # Panics
+/// When the kernel has no seccomp filters.
+pub fn deny_numbers(numbers: &[libc::c_long], errno: i32) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
     let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     // The number of the system call is the first word of seccomp_data.
     let mut program = vec![line(LOAD, 0, 0, 0)];
-    for call in calls {
-        let number = match call {
-            UringCall::Setup => libc::SYS_io_uring_setup,
-            UringCall::Enter => libc::SYS_io_uring_enter,
-            UringCall::Register => libc::SYS_io_uring_register,
-        };
-        program.push(line(JUMP_EQUAL, 0, 1, number as u32));
+    for number in numbers {
+        program.push(line(JUMP_EQUAL, 0, 1, *number as u32));
         program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
     }
     program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));

@@ -22,7 +22,7 @@ use crate::fork::ForkGuard;
 use crate::host::{self, Pinned};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::Call;
-use crate::kernel::choose::KernelChoice;
+use crate::kernel::choose::{Chosen, KernelChoice, Shrunk};
 use crate::kernel::setup_error::SetupError;
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::mounts::Mounts;
@@ -40,7 +40,7 @@ use crate::unpark::Unparker;
 pub struct Config {
     /// Which kernel carries the operations out.
     pub kernel: KernelChoice,
-    /// Entries of the submission queue, rounded up to a power of two; the completion queue has four times as many.
+    /// Entries of the submission queue, at least 1 and at most 32768, rounded up to a power of two; the completion queue has four times as many.
     pub entries: u32,
     /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
     pub max_blocking: usize,
@@ -167,6 +167,8 @@ pub struct Driver {
     pub(crate) clock: Clock,
     /// Why the kernel is not io_uring, though that would have been better.
     fallback: Option<SetupError>,
+    /// How much smaller than asked for the ring is.
+    shrunk: Option<Shrunk>,
     fork: ForkGuard,
     phase: Cell<Phase>,
     depth: Cell<u32>,
@@ -190,7 +192,11 @@ impl Driver {
             host::raise_nofile()?;
         }
         let pinned = config.pin_to.as_deref().map(Pinned::to).transpose()?;
-        let (kernel, fallback) = Below::new(config)?;
+        let Chosen {
+            kernel,
+            fallback,
+            shrunk,
+        } = Below::choose(config)?;
         let clock = kernel.clock();
         let has_threads = kernel.sleeper().is_none();
         let eventfd = kernel
@@ -220,6 +226,7 @@ impl Driver {
             counter: Box::new(Cell::new(0)),
             clock,
             fallback,
+            shrunk,
             fork,
             phase: Cell::new(Phase::Running),
             depth: Cell::new(0),
@@ -247,6 +254,11 @@ impl Driver {
     /// Why this driver does not run on io_uring, if [`KernelChoice::Auto`] has found it denied or not there.
     pub fn fallback_reason(&self) -> Option<&SetupError> {
         self.fallback.as_ref()
+    }
+
+    /// How much smaller than asked for the ring is, if RLIMIT_MEMLOCK left no room for more.
+    pub fn shrunk(&self) -> Option<Shrunk> {
+        self.shrunk
     }
 
     pub(crate) fn pending(&self) -> RefMut<'_, Pending> {

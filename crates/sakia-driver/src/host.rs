@@ -12,7 +12,7 @@ pub(crate) struct Pinned {
 impl Pinned {
     /// Pins this thread to these cores.
     pub(crate) fn to(cores: &[usize]) -> io::Result<Self> {
-        let allowed = allowed()?;
+        let allowed = allowed().map_err(refused)?;
         let list = list_of(&allowed);
         if cores.is_empty() {
             return Err(SetupError::wrap(
@@ -35,13 +35,7 @@ impl Pinned {
             // SAFETY: CPU_SET writes one bit of the set; `core` is one of `allowed`, so below its size.
             unsafe { libc::CPU_SET(*core, &mut wanted) };
         }
-        set(&wanted).map_err(|error| {
-            SetupError::wrap(
-                format!("the thread could not be pinned: {error}"),
-                "see that sched_setaffinity(2) is permitted, or do not pin",
-                error,
-            )
-        })?;
+        set(&wanted).map_err(refused)?;
         Ok(Self {
             before: Some(allowed),
         })
@@ -60,6 +54,14 @@ impl Drop for Pinned {
             let _ = set(before);
         }
     }
+}
+
+fn refused(error: io::Error) -> io::Error {
+    SetupError::wrap(
+        format!("the thread could not be pinned: {error}"),
+        "see that sched_getaffinity(2) and sched_setaffinity(2) are permitted, or do not pin",
+        error,
+    )
 }
 
 fn none() -> libc::cpu_set_t {

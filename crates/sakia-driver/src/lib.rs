@@ -35,7 +35,7 @@ pub use fd::{Fd, FdInfo, FdRef, FdState, Kind};
 pub use graveyard::graves;
 pub use kernel::Clock;
 pub use kernel::abi::{Cqe, Sqe, opcode};
-pub use kernel::choose::KernelChoice;
+pub use kernel::choose::{KernelChoice, Shrunk};
 pub use kernel::setup_error::SetupError;
 #[cfg(feature = "sim")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]

@@ -7,27 +7,8 @@ use std::time::Duration;
 use sakia_driver::{Config, KernelChoice};
 use sakia_executor::TaskPanic;
 
-use crate::{Runtime, ShutdownReport};
-
-/// Something that a runtime has to tell and nobody asked for.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// A runtime was dropped, and its end was not clean.
-    UncleanDrop(&'a ShutdownReport),
-}
-
-impl fmt::Display for Event<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UncleanDrop(report) => write!(
-                f,
-                "sakia: a runtime was dropped and did not end clean: {}",
-                report.summary()
-            ),
-        }
-    }
-}
+use crate::event::to_stderr;
+use crate::{Event, Runtime, ShutdownReport};
 
 /// What is called when a runtime has ended.
 pub(crate) type OnShutdown = Box<dyn FnOnce(&ShutdownReport)>;
@@ -66,7 +47,7 @@ impl Default for Builder {
             driver: Config::default(),
             shutdown_timeout: Duration::from_secs(5),
             on_shutdown: None,
-            on_event: Box::new(|event| eprintln!("{event}")),
+            on_event: Box::new(to_stderr),
             on_task_panic: None,
             #[cfg(feature = "test-util")]
             start_paused: false,
@@ -75,8 +56,9 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the size of the ring's submission queue, in entries (default 256; rounded up to a power of two, at most 32768). The completion queue is four times
-    /// as long. Any number of ops may be in flight; a longer queue only saves system calls in bursts.
+    /// Sets the size of the ring's submission queue, in entries (default 256; at least 1 and at most 32768, rounded up to a power of two). The completion queue is
+    /// four times as long. Any number of ops may be in flight; a longer queue only saves system calls in bursts. Where RLIMIT_MEMLOCK leaves no room for it, the
+    /// ring is smaller, and [`on_event`](Self::on_event) is told.
     pub fn entries(mut self, entries: u32) -> Self {
         self.driver.entries = entries;
         self
@@ -137,7 +119,7 @@ impl Builder {
         self
     }
 
-    /// Calls `f` when the runtime has something to tell that nobody asked for (default: a line on stderr).
+    /// Calls `f` when the runtime has something to tell that nobody asked for (default: a line on stderr); see [`Event`].
     pub fn on_event(mut self, f: impl Fn(&Event<'_>) + 'static) -> Self {
         self.on_event = Box::new(f);
         self

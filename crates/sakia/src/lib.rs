@@ -32,6 +32,7 @@ extern crate self as sakia;
 pub mod __macro;
 mod builder;
 mod embed;
+mod event;
 pub mod op;
 mod report;
 mod runtime;
@@ -40,7 +41,8 @@ mod shutdown;
 #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
 pub mod sim;
 
-pub use builder::{Builder, Event};
+pub use builder::Builder;
+pub use event::Event;
 pub use report::ShutdownReport;
 pub use runtime::{Runtime, fds};
 

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sakia_driver::{Driver, FdInfo, Park, Unparker};
+use sakia_driver::{Driver, FdInfo, Park, Shrunk, Unparker};
 use sakia_executor::{Executor, Handle, JoinHandle, Unpark};
 use sakia_time::{Clock, Timers};
 
 use crate::builder::{OnEvent, OnShutdown};
 use crate::embed::Around;
-use crate::{Builder, ShutdownReport, shutdown};
+use crate::{Builder, Event, ShutdownReport, shutdown};
 
 /// How many tasks are polled before the ring and the timers get their turn.
 const BATCH: usize = 128;
@@ -170,10 +170,23 @@ impl Runtime {
         let inner = Rc::new(inner);
         let around = Around(Rc::downgrade(&inner));
         inner.executor.set_surroundings(Rc::new(around));
-        Ok(Self {
+        let runtime = Self {
             inner: Some(inner),
             wake_fd: OnceCell::new(),
-        })
+        };
+        runtime.tell_what_is_less();
+        Ok(runtime)
+    }
+
+    /// Tells what the kernel has not given as it was asked for.
+    fn tell_what_is_less(&self) {
+        let inner = self.inner();
+        if let Some(reason) = inner.driver.fallback_reason() {
+            (inner.on_event)(&Event::FallbackKernel { reason });
+        }
+        if let Some(Shrunk { asked, got, .. }) = inner.driver.shrunk() {
+            (inner.on_event)(&Event::RingShrunk { asked, got });
+        }
     }
 
     pub(crate) fn inner(&self) -> &Rc<Inner> {

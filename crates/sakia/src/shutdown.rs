@@ -8,9 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::ShutdownReport;
-use crate::builder::Event;
 use crate::runtime::Inner;
+use crate::{Event, ShutdownReport};
 
 /// A deadline that is further off than this is as good as none, and `Instant` can hold it.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -33,28 +33,66 @@ pub enum KernelChoice {
     Sim(crate::SimConfig),
 }
 
+/// The longest queue: IORING_MAX_ENTRIES. More is no error (IORING_SETUP_CLAMP), on each kernel.
+const LONGEST: u32 = 32768;
+
+/// A ring that is smaller than was asked for, because no more memory may be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shrunk {
+    /// The entries that were asked for, as [`Config::entries`] rounds them.
+    pub asked: u32,
+    /// The entries that it has.
+    pub got: u32,
+}
+
+/// A kernel, and how it is less than what was asked for.
+pub(crate) struct Chosen {
+    pub(crate) kernel: Below,
+    /// Why it is not io_uring, if that was the first choice.
+    pub(crate) fallback: Option<SetupError>,
+    pub(crate) shrunk: Option<Shrunk>,
+}
+
+impl Chosen {
+    fn wholly(kernel: Below) -> Self {
+        Self {
+            kernel,
+            fallback: None,
+            shrunk: None,
+        }
+    }
+
+    fn uring(uring: Uring, asked: u32) -> Self {
+        let got = uring.entries();
+        Self {
+            shrunk: (got < asked).then_some(Shrunk { asked, got }),
+            ..Self::wholly(Below::Uring(uring))
+        }
+    }
+}
+
 impl Below {
-    /// Sets up the kernel that is asked for; answers why it is not io_uring, if that was the first choice.
-    pub(crate) fn new(config: &Config) -> io::Result<(Self, Option<SetupError>)> {
+    /// Sets up the kernel that is asked for.
+    pub(crate) fn choose(config: &Config) -> io::Result<Chosen> {
         let ask = Ask {
-            entries: config.entries,
+            entries: config.entries.clamp(1, LONGEST).next_power_of_two(),
             workers: [config.bounded_workers, config.unbounded_workers],
         };
         let emulated = || Emulated::new(&ask).map(Self::Emulated);
         match decide(&config.kernel, std::env::var_os(VARIABLE))? {
-            KernelChoice::Uring => Ok((Self::Uring(Uring::new(&ask)?), None)),
-            KernelChoice::Emulated => Ok((emulated()?, None)),
+            KernelChoice::Uring => Ok(Chosen::uring(Uring::new(&ask)?, ask.entries)),
+            KernelChoice::Emulated => emulated().map(Chosen::wholly),
             #[cfg(feature = "sim")]
-            KernelChoice::Sim(sim) => {
-                let simulated = super::simulated::Simulated::new(sim, config.entries)?;
-                Ok((Self::Simulated(simulated), None))
-            }
+            KernelChoice::Sim(sim) => super::simulated::Simulated::new(sim, ask.entries)
+                .map(Self::Simulated)
+                .map(Chosen::wholly),
             KernelChoice::Auto => match Uring::new(&ask) {
-                Ok(uring) => Ok((Self::Uring(uring), None)),
-                Err(error) => {
-                    let reason = denial(error)?;
-                    Ok((emulated()?, Some(reason)))
-                }
+                Ok(uring) => Ok(Chosen::uring(uring, ask.entries)),
+                Err(error) => Ok(Chosen {
+                    fallback: Some(denial(error)?),
+                    ..Chosen::wholly(emulated()?)
+                }),
             },
         }
     }

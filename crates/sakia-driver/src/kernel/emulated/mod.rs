@@ -48,20 +48,15 @@ pub(crate) struct Emulated {
 
 impl Emulated {
     pub(crate) fn new(ask: &Ask) -> io::Result<Self> {
-        Self::build(ask).map_err(|error| {
-            SetupError::wrap(
-                format!("the descriptors of a runtime on epoll could not be made: {error}"),
-                "raise RLIMIT_NOFILE (ulimit -n), or close descriptors first",
-                error,
-            )
-        })
+        Self::build(ask)
+            .map_err(|error| SetupError::of_part("a runtime on epoll and threads", error))
     }
 
     fn build(ask: &Ask) -> io::Result<Self> {
         let readiness = Readiness::new()?;
         let crews = Crews::new(ask.workers)?;
         readiness.watch_mailbox(crews.alert_fd())?;
-        let entries = ask.entries.max(1).next_power_of_two() as usize;
+        let entries = ask.entries as usize;
         Ok(Self {
             queue: VecDeque::with_capacity(entries),
             entries,

@@ -26,7 +26,7 @@ const BATCH: usize = 64;
 /// What the builder asks of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
-    /// Entries of the submission queue; the completion queue has four times as many.
+    /// Entries of the submission queue, a power of two; the completion queue has four times as many.
     pub(crate) entries: u32,
     /// The most worker threads (bounded, unbounded) that the kernel may start for this thread's ops; 0 leaves its default.
     pub(crate) workers: [u32; 2],
@@ -53,6 +53,11 @@ impl Uring {
     /// Creates the ring with the best flags that this kernel takes.
     pub(crate) fn new(ask: &Ask) -> io::Result<Self> {
         Self::build(ask).map_err(setup::explain)
+    }
+
+    /// How many entries the submission queue has: fewer than were asked for, if memory was short.
+    pub(crate) fn entries(&self) -> u32 {
+        self.ring.params().sq_entries()
     }
 
     fn build(ask: &Ask) -> io::Result<Self> {

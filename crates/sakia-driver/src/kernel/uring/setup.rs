@@ -45,7 +45,7 @@ const LADDER: [Rung; 5] = [
 
 /// Creates a ring: down the ladder on EINVAL, smaller on ENOMEM. [`explain`] says what an error means.
 pub(super) fn build(ask: &Ask) -> io::Result<IoUring> {
-    climb_down(ask.entries.max(1), create, std::thread::sleep)
+    climb_down(ask.entries, create, std::thread::sleep)
 }
 
 /// The policy of [`build`], apart from the system call and the clock so that tests can play the kernel.
@@ -118,6 +118,14 @@ fn create(rung: Rung, entries: u32) -> io::Result<IoUring> {
 pub(super) fn explain(error: io::Error) -> io::Error {
     let (cause, cure) = match error.raw_os_error() {
         Some(libc::EPERM) => denied(std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()),
+        Some(libc::EACCES) => (
+            "io_uring is denied to this process by a security module, as SELinux does by io_uring_allowed".into(),
+            "see the audit log for the denial, and permit io_uring to this program's domain or profile".into(),
+        ),
+        Some(libc::EINVAL) => (
+            "io_uring is there, but does not know what sakia asks of it: the kernel is too old, or a sandbox serves it in part".into(),
+            "use Linux 6.1 or later (5.11 at least), or the kernel of the machine in place of the sandbox's".into(),
+        ),
         Some(libc::ENOSYS) => (
             "io_uring is not there: the kernel is older than 5.11, was built without it, or a seccomp filter hides it".into(),
             "use Linux 6.1 or later, and in a container a seccomp profile that permits io_uring_setup, io_uring_enter and io_uring_register".into(),
@@ -234,6 +242,8 @@ mod tests {
         for (code, cause, cure) in [
             (libc::ENOMEM, "RLIMIT_MEMLOCK is", "ulimit -l"),
             (libc::ENOSYS, "older than", "seccomp"),
+            (libc::EACCES, "security module", "audit log"),
+            (libc::EINVAL, "too old", "5.11"),
             (libc::EMFILE, "descriptor", "RLIMIT_NOFILE"),
         ] {
             let error = explain(errno(code));
