@@ -17,6 +17,7 @@ mod exits_sockets;
 mod exits_streams;
 mod exits_stuck;
 mod fuse;
+mod mains;
 mod own_opcode;
 mod passed;
 mod receipts;

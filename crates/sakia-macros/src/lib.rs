@@ -26,11 +26,18 @@ use proc_macro::TokenStream;
 /// cure go to stderr, and the process ends with code 1. When the function returns, the runtime shuts down within its
 /// deadline, and every descriptor it owned is closed.
 ///
+/// What the parent of the process sees:
+///
+/// - The exit code is that of the returned value; of an `Err` it is 1, and stderr gets `Error: ` and its `Debug`, as without the attribute.
+/// - A panic is 101, after the runtime has ended. A panic of a task ends that task alone.
+/// - An end that is not clean is a line on stderr; with `report`, see there.
+/// - `std::process::exit` exits at once: no task is dropped, nothing is reported.
+///
 /// # Options
 ///
 /// - `entries = 256`: the size of the submission queue, from 1 to 32768.
 /// - `shutdown = "5s"`: the deadline of the shutdown: a whole number and `us`, `ms`, `s` or `m`, at most a day.
-/// - `report = "stderr"`: print the report of the shutdown at the end; an end that is not clean turns success into failure.
+/// - `report = "stderr"`: print the report of the shutdown at the end, after a panic too; an end that is not clean turns success into failure (code 1).
 /// - `start_paused`: the clock stands still until it is advanced (feature `test-util` of the facade).
 /// - `crate = "path"`: where to find the facade, if it is not `::sakia`.
 ///

@@ -58,7 +58,12 @@ where
     F: Future,
     F::Output: Termination,
 {
-    let runtime = match config.builder().build() {
+    let mut builder = config.builder();
+    if config.report {
+        // Told by the runtime's end, so that it is told of a panic's end, too.
+        builder = builder.on_shutdown(|report| eprintln!("{report}"));
+    }
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("Error: {error}");
@@ -66,11 +71,12 @@ where
         }
     };
     let code = runtime.block_on(future).report();
-    let report = runtime.shutdown(config.deadline());
     if !config.report {
+        // Its drop has a line for an end that is not clean.
+        drop(runtime);
         return code;
     }
-    eprintln!("{report}");
+    let report = runtime.shutdown(config.deadline());
     if report.is_clean() || code != ExitCode::SUCCESS {
         code
     } else {
@@ -80,10 +86,9 @@ where
 
 /// Runs a test; its end must be clean.
 pub fn run_test<F: Future>(config: Config, future: F) -> F::Output {
-    let runtime = config
-        .builder()
-        .build()
-        .expect("the runtime of a test could not be built");
+    let built = config.builder().build();
+    let runtime = built
+        .unwrap_or_else(|error| panic!("the runtime of this test could not be built: {error}"));
     let output = runtime.block_on(future);
     let report = runtime.shutdown(config.deadline());
     assert!(

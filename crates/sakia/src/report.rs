@@ -16,6 +16,7 @@ use sakia_executor::{Cleared, Stats};
 pub struct ShutdownReport {
     tasks_dropped: usize,
     tasks_left: usize,
+    tasks_panicked: u64,
     bound_dropped: usize,
     destructor_panics: u64,
     drained: Drained,
@@ -27,6 +28,7 @@ impl ShutdownReport {
         Self {
             tasks_dropped: cleared.dropped,
             tasks_left: cleared.left,
+            tasks_panicked: stats.panicked,
             bound_dropped: cleared.bound,
             destructor_panics: stats.destructor_panics + drained.panics,
             drained,
@@ -64,6 +66,11 @@ impl ShutdownReport {
     /// Tasks that destructors kept spawning until the deadline; they are leaked.
     pub fn tasks_left(&self) -> usize {
         self.tasks_left
+    }
+
+    /// Tasks that ended by a panic, over the runtime's life. They ended, so they are no reason for an end that is not clean.
+    pub fn tasks_panicked(&self) -> u64 {
+        self.tasks_panicked
     }
 
     /// Values of a [`Bound`](crate::Bound) that the end dropped, though their shells may still be somewhere.
@@ -205,6 +212,9 @@ impl fmt::Display for ShutdownReport {
             )?;
         }
         write!(f, "\n  tasks        {} dropped", self.tasks_dropped)?;
+        if self.tasks_panicked > 0 {
+            write!(f, ", {} panicked", self.tasks_panicked)?;
+        }
         if self.bound_dropped > 0 {
             write!(f, ", and {} bound values", self.bound_dropped)?;
         }
