@@ -174,10 +174,8 @@ mod arguments {
 mod never {
     #[sakia::main(entries = 64)]
     pub async fn main() -> ! {
-        loop {
-            sakia::yield_now().await;
-            std::process::exit(4);
-        }
+        sakia::yield_now().await;
+        std::process::exit(4)
     }
 }
 
