@@ -490,9 +490,11 @@ impl Driver {
             }
             return core.kernel.enter(Wait::No);
         }
-        // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run.
+        // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run, or that
+        // parked and so took back that this one is parked: no wake would be heard.
         drop(core);
-        let asleep = self.unparker.park() && !ready() && !self.has_pending();
+        let asleep =
+            self.unparker.park() && !ready() && !self.has_pending() && self.unparker.is_parked();
         let mut core = self.core();
         // What did not fit the queue, for want of memory in the kernel, must not be slept on.
         let asleep = asleep && core.backlog.is_empty();

@@ -65,6 +65,11 @@ impl Gate {
         parked
     }
 
+    /// Whether nobody has moved the owner on since it [parked](Self::park): not a notifier, nor the owner itself in between.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == PARKED
+    }
+
     /// The owner runs again.
     pub(crate) fn awake(&self) {
         // NOTIFYING stays: its notifier moves it on, and until then the owner does not sleep.
@@ -118,6 +123,7 @@ mod tests {
         });
         gate.unpark(|| panic!("the owner runs"));
         assert_eq!(calls, 1);
+        assert!(!gate.is_parked());
         assert!(gate.park());
     }
 

@@ -48,6 +48,11 @@ impl Driver {
             || !swept
             || self.has_pending()
             || self.core().has_backlog();
+        if !self.resting().get() {
+            // The look was code of the user's, and has turned the driver: that has ended the rest, and no wake would be heard.
+            self.core().kernel.alert();
+            return true;
+        }
         if busy {
             self.stir();
         }

@@ -64,6 +64,11 @@ impl Unparker {
         self.gate.park()
     }
 
+    /// Whether a wake would still be heard: the owner has not been woken, and has not woken itself, since it parked.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.gate.is_parked()
+    }
+
     /// The owner runs again.
     pub(crate) fn awake(&self) {
         self.gate.awake();

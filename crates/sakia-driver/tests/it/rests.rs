@@ -142,3 +142,19 @@ fn a_driver_that_nobody_embeds_has_no_third_descriptor_and_one_that_ends_takes_i
     assert!(driver.wake_fd().is_err(), "after the end there is none");
     assert!(!driver.rest(|| true));
 }
+
+#[test]
+fn a_rest_whose_look_has_turned_the_driver_is_none() {
+    let driver = driver();
+    let wake = driver.wake_fd().unwrap();
+    settle(&driver);
+    let look = || {
+        turn(&driver);
+        false
+    };
+    if !driver.rest(look) {
+        driver.unparker().unpark();
+    }
+    assert!(is_readable(&wake, SOON), "nobody would hear a wake");
+    end(&driver);
+}

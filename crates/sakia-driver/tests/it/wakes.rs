@@ -110,3 +110,29 @@ fn a_wake_from_another_thread_ends_a_park_at_once() {
     thread.join().unwrap();
     end(&driver);
 }
+
+#[test]
+fn a_wake_after_the_look_has_turned_the_driver_and_parked_it_is_not_slept_over() {
+    let driver = driver();
+    let unparker = driver.unparker();
+    let (looked, tell) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        tell.recv().unwrap();
+        // By now it sleeps, or would.
+        std::thread::sleep(Duration::from_millis(100));
+        unparker.unpark();
+    });
+    let start = Instant::now();
+    driver
+        .turn(Park::For(Duration::from_secs(10)), || {
+            driver
+                .turn(Park::For(Duration::from_millis(1)), || false)
+                .unwrap();
+            looked.send(()).unwrap();
+            false
+        })
+        .unwrap();
+    thread.join().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "a wake was lost");
+    end(&driver);
+}
