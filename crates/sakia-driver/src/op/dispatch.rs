@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use super::lane::{Leftover, Next, Side};
 use super::table::{Decision, Own, Settlement, Tag};
-use super::{Completion, Detached, Holds, Orphan, Yields};
+use super::{Completion, Detached, Holds, Orphan};
 use crate::driver::{Driver, Phase};
 use crate::fd::FdRef;
 use crate::kernel::{Cqe, Kernel, Sqe};
@@ -122,7 +122,7 @@ impl Driver {
         }
         let mut sqe = Sqe::default();
         let holds = op.prepare(fd, &mut sqe);
-        match self.submit(sqe, holds, Yields::Nothing, Some(side), Waker::noop()) {
+        match self.submit(sqe, holds, op.yields(), Some(side), Waker::noop()) {
             Ok(tag) => {
                 self.abandon(tag, || op);
                 self.detach(tag);

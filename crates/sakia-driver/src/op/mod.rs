@@ -328,11 +328,18 @@ impl<O: Op> Orphan for O {
 
 /// An op of a lane that was let go before it was submitted.
 pub(crate) trait Detached: Orphan {
+    /// See [`Op::YIELDS`].
+    fn yields(&self) -> Yields;
+
     /// Aims it, and describes its submission.
     fn prepare(&mut self, fd: &FdRef, sqe: &mut Sqe) -> Holds;
 }
 
 impl<O: LaneOp> Detached for O {
+    fn yields(&self) -> Yields {
+        O::YIELDS
+    }
+
     fn prepare(&mut self, fd: &FdRef, sqe: &mut Sqe) -> Holds {
         self.aim(fd);
         Op::prepare(self, sqe)
