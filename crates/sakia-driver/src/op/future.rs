@@ -231,7 +231,7 @@ where
 ///
 /// It stays in a `MaybeUninit` on the way into its box and there, for the same reason as in its future: a typed move would claim the
 /// memory of a `Box` that the kernel still writes.
-struct Resting<O>(MaybeUninit<O>);
+pub(super) struct Resting<O>(MaybeUninit<O>);
 
 impl<O: Op> Orphan for Resting<O> {
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
@@ -243,37 +243,49 @@ impl<O: Op> Orphan for Resting<O> {
 
 impl<O> Drop for Resting<O> {
     fn drop(&mut self) {
-        // SAFETY: as in `settle`; the table drops it after the final completion, or never.
+        // SAFETY: as in `settle`; the table drops it after the final completion, or never, and whoever else has it does so when the
+        // kernel has not.
         unsafe { self.0.assume_init_drop() }
     }
 }
 
 /// What is left of an op whose future is being dropped.
-#[derive(Default)]
-pub(super) struct GivenUp {
+///
+/// The last two are dropped last of all, for that is code of the user's, which may turn the driver and so end the op, or panic.
+pub(super) struct GivenUp<O> {
     /// Still in flight under this tag; the table owns the op.
     pub(super) in_flight: Option<(Rc<Driver>, Tag)>,
     /// What it had brought already, in order.
     pub(super) leftovers: [Option<Leftover>; 2],
-    /// Who waited: dropped last of all, for that may run code of the user's, which may turn the driver and end the op.
+    /// Who waited.
     pub(super) waiter: Option<Waker>,
+    /// The op, if the kernel does not have it.
+    pub(super) op: Option<Resting<O>>,
+}
+
+impl<O> GivenUp<O> {
+    fn here(op: Option<Resting<O>>, leftovers: [Option<Leftover>; 2]) -> Self {
+        Self {
+            in_flight: None,
+            leftovers,
+            waiter: None,
+            op,
+        }
+    }
 }
 
 impl<O: Op> Submit<O> {
     /// Gives the op up, wherever it is.
-    pub(super) fn give_up(&mut self) -> GivenUp {
+    pub(super) fn give_up(&mut self) -> GivenUp<O> {
         let (tag, driver) = match (self.stage, self.driver.take()) {
             (Stage::Idle, _) => {
                 // It may have been served from leftovers in part, and wait for the lane's orphan.
-                let served = self.take_idle().and_then(|mut op| op.abandon());
-                return GivenUp {
-                    in_flight: None,
-                    leftovers: [served, None],
-                    waiter: None,
-                };
+                let served = self.idle_mut().and_then(Op::abandon);
+                let op = self.take_idle().map(|op| Resting(MaybeUninit::new(op)));
+                return GivenUp::here(op, [served, None]);
             }
             (Stage::InFlight(tag), Some(driver)) => (tag, driver),
-            _ => return GivenUp::default(),
+            _ => return GivenUp::here(None, [None, None]),
         };
         self.stage = Stage::Gone;
         // SAFETY: the value is initialised (it was at `InFlight`). It stays in its `MaybeUninit` for this call, at the stage `Gone`, so
@@ -297,6 +309,7 @@ impl<O: Op> Submit<O> {
             in_flight,
             leftovers,
             waiter,
+            op,
         }
     }
 }

@@ -265,16 +265,17 @@ impl Lane {
         self.cold.borrow_mut().as_mut()?.watcher.take()
     }
 
-    /// Gives the lane, or the place in its queue, back. The caller then asks what comes [`next`](Self::next).
-    pub(crate) fn leave(&self, pass: &mut Pass) {
+    /// Gives the lane, or the place in its queue, back. The caller then asks what comes [`next`](Self::next), and drops whose waker was left
+    /// here, which may run code of the user's.
+    #[must_use]
+    pub(crate) fn leave(&self, pass: &mut Pass) -> Option<Waker> {
         let gone = match std::mem::replace(pass, Pass::Left) {
             Pass::Fresh | Pass::Left => None,
             Pass::Holding => self.give_back(),
             Pass::Queued(mine) => self.take_place(mine),
         };
         Self::trim(&mut self.cold.borrow_mut());
-        // Dropped after the borrows: that may run code of the user's.
-        drop(gone);
+        gone
     }
 
     #[must_use]
@@ -506,7 +507,7 @@ mod tests {
 
     /// Whether somebody is woken by it.
     fn leave(lane: &Lane, pass: &mut Pass) -> bool {
-        lane.leave(pass);
+        drop(lane.leave(pass));
         matches!(lane.next(), Next::Wake(Some(_)))
     }
 

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::future::{GivenUp, Submit};
@@ -105,7 +105,9 @@ impl<O: LaneOp> Laned<O> {
             if let Some(before) = lane.orphan() {
                 driver.detach(before);
             }
-            driver.next_in_lane(&self.fd, O::SIDE, Waker::wake);
+            driver.next_in_lane(&self.fd, O::SIDE, |waker| {
+                driver.guarded(|| waker.wake());
+            });
         }
     }
 
@@ -149,10 +151,16 @@ impl<O: LaneOp> Laned<O> {
         })
     }
 
+    /// Whose turn comes is woken here; if that panics it is not this future's affair, which may have a result to give.
     fn leave(&mut self) {
-        self.fd.lane(O::SIDE).leave(&mut self.pass);
         let driver = self.fd.driver();
-        driver.next_in_lane(&self.fd, O::SIDE, Waker::wake);
+        let gone = self.fd.lane(O::SIDE).leave(&mut self.pass);
+        driver.next_in_lane(&self.fd, O::SIDE, |waker| {
+            driver.guarded(|| waker.wake());
+        });
+        if let Some(gone) = gone {
+            driver.guarded(|| drop(gone));
+        }
     }
 
     /// It may have been the one for whom an orphan of the lane in was kept armed.
@@ -254,6 +262,7 @@ impl<O: LaneOp> Drop for Laned<O> {
             in_flight,
             leftovers,
             waiter,
+            op,
         } = self.submit.give_up();
         let lane = self.fd.lane(O::SIDE);
         let [earlier, last] = leftovers;
@@ -279,10 +288,11 @@ impl<O: LaneOp> Drop for Laned<O> {
             self.release_orphan();
         }
         self.leave();
-        drop(waiter);
         // A close may wait for this future, and not only for its op.
         if let Some(closer) = self.fd.take_closer() {
-            closer.wake();
+            self.fd.driver().guarded(|| closer.wake());
         }
+        // Last, for a destructor of the user's that panics ends this drop.
+        drop((waiter, op));
     }
 }

@@ -8,6 +8,7 @@ mod drains;
 mod ends;
 mod forks;
 mod help;
+mod panics;
 mod passed;
 mod pools;
 mod reads;
