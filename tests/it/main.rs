@@ -18,6 +18,7 @@ mod exits_streams;
 mod exits_stuck;
 mod fuse;
 mod mains;
+mod origins;
 mod own_opcode;
 mod passed;
 mod receipts;

@@ -19,7 +19,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use crate::driver::{Driver, Phase};
-use crate::fd::{Descriptor, Fd, FdInfo, FdState, Kind, Linger};
+use crate::fd::{Descriptor, Fd, FdInfo, FdState, Kind, Linger, What};
 use crate::kernel::abi::{IOSQE_ASYNC, opcode};
 use crate::kernel::call::{Call, Device};
 use crate::kernel::{Kernel, KernelFd, Sqe};
@@ -39,7 +39,7 @@ pub(crate) enum How {
 
 struct PendingClose {
     raw: RawFd,
-    kind: Kind,
+    what: What,
     /// What the number led to.
     file: Option<Device>,
     since: Instant,
@@ -70,7 +70,7 @@ impl CloseTable {
             && self
                 .entries
                 .iter()
-                .any(|(_, close)| close.result.is_none() && is(close.kind))
+                .any(|(_, close)| close.result.is_none() && is(close.what.kind))
     }
 
     /// Wakes this one when the next close is answered.
@@ -84,10 +84,11 @@ impl CloseTable {
             .iter()
             .filter(|(_, close)| close.result.is_none());
         unanswered.map(move |(_, close)| FdInfo {
-            kind: close.kind,
+            kind: close.what.kind,
             number: close.raw,
             state: FdState::Closing,
             age: now - close.since,
+            origin: close.what.origin.place(),
         })
     }
 }
@@ -122,9 +123,9 @@ impl Driver {
     }
 
     /// Ends a descriptor that nobody names any more.
-    pub(crate) fn end_descriptor(&self, fd: KernelFd, kind: Kind, how: How) {
-        self.ledger().count_close(kind);
-        self.close_as(fd, kind, how);
+    pub(crate) fn end_descriptor(&self, fd: KernelFd, what: What, how: How) {
+        self.ledger().count_close(what.kind);
+        self.close_as(fd, what, how);
     }
 
     /// Ends a descriptor that came with a message and that nobody took.
@@ -141,11 +142,11 @@ impl Driver {
             () if self.has_linger(raw) => (Kind::Socket, How::Worker),
             () => (Kind::Passed, How::Now),
         };
-        self.close_as(fd, kind, how);
+        self.close_as(fd, kind.into(), how);
     }
 
-    fn close_as(&self, fd: KernelFd, kind: Kind, how: How) {
-        if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, kind, how, None)
+    fn close_as(&self, fd: KernelFd, what: What, how: How) {
+        if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, what, how, None)
         {
             self.close_now(fd);
             return;
@@ -160,7 +161,7 @@ impl Driver {
     }
 
     /// Pushes a CLOSE; `false` if the ring cannot take it, or is the parent's.
-    fn push_close(&self, fd: &KernelFd, kind: Kind, how: How, awaited: Option<&mut usize>) -> bool {
+    fn push_close(&self, fd: &KernelFd, what: What, how: How, awaited: Option<&mut usize>) -> bool {
         if self.is_forked() {
             return false;
         }
@@ -176,7 +177,7 @@ impl Driver {
         };
         entry.insert(PendingClose {
             raw: fd.raw(),
-            kind,
+            what,
             file,
             since: self.now(),
             result: None,
@@ -304,13 +305,13 @@ impl Close {
             self.stage = Stage::Done;
             return Poll::Ready(Ok(()));
         };
-        let kind = fd.kind();
+        let what = fd.inner().what();
         self.stage = Stage::Done;
-        driver.ledger().count_close(kind);
+        driver.ledger().count_close(what.kind);
         let mut index = 0;
         if how != How::Now
             && driver.phase() == Phase::Running
-            && driver.push_close(&owned, kind, how, Some(&mut index))
+            && driver.push_close(&owned, what, how, Some(&mut index))
         {
             let _ = owned.into_raw();
             self.stage = Stage::Pending(driver, index);

@@ -48,6 +48,8 @@ pub struct Config {
     pub pin_to: Option<Vec<usize>>,
     /// Whether the process's soft limit of descriptors is lifted to the hard one.
     pub raise_nofile: bool,
+    /// Whether descriptors keep the place in the source that asked for them; it takes the feature `track-origin`.
+    pub track_origin: bool,
     /// The most kernel worker threads for ops of bounded time (files), 0 for the kernel's default.
     pub bounded_workers: u32,
     /// The most kernel worker threads for ops of unbounded time (sockets, pipes that were forced to a worker), 0 for the kernel's default.
@@ -62,6 +64,7 @@ impl Default for Config {
             max_blocking: 16,
             pin_to: None,
             raise_nofile: false,
+            track_origin: cfg!(feature = "track-origin"),
             bounded_workers: 0,
             unbounded_workers: 64,
         }
@@ -178,6 +181,8 @@ pub struct Driver {
     max_blocking: usize,
     /// Whether somebody else's loop waits for the wake descriptor.
     resting: Cell<bool>,
+    /// Whether descriptors keep the place in the source that asked for them.
+    track_origin: bool,
 }
 
 impl Driver {
@@ -239,6 +244,7 @@ impl Driver {
                 0
             },
             resting: Cell::new(false),
+            track_origin: config.track_origin,
         });
         driver.arm_eventfd();
         if let Some(pinned) = pinned {
@@ -331,6 +337,10 @@ impl Driver {
 
     pub(crate) fn unparker_ref(&self) -> &Unparker {
         &self.unparker
+    }
+
+    pub(crate) fn tracks_origin(&self) -> bool {
+        self.track_origin
     }
 
     pub(crate) fn resting(&self) -> &Cell<bool> {
@@ -542,6 +552,7 @@ impl Driver {
                     number: number?,
                     state: FdState::Open,
                     age: Duration::ZERO,
+                    origin: None,
                 })
             })
             .collect()

@@ -31,7 +31,7 @@ pub use addr::SockAddr;
 pub use close::{Close, close};
 pub use drain::Drained;
 pub use driver::{Config, Driver, Park};
-pub use fd::{Fd, FdInfo, FdRef, FdState, Kind};
+pub use fd::{Fd, FdInfo, FdRef, FdState, Kind, Origin};
 pub use graveyard::graves;
 pub use kernel::Clock;
 pub use kernel::abi::{Cqe, Sqe, opcode};

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::TaskId;
+use crate::task::raw::TaskRef;
 
 /// Says why a task gave no output: it was cancelled, or it panicked.
 ///
@@ -19,6 +20,8 @@ use crate::TaskId;
 /// ```
 pub struct JoinError {
     id: TaskId,
+    #[cfg(feature = "track-origin")]
+    origin: &'static std::panic::Location<'static>,
     why: Why,
 }
 
@@ -29,17 +32,20 @@ enum Why {
 }
 
 impl JoinError {
-    pub(crate) fn cancelled(id: TaskId) -> Self {
-        Self {
-            id,
-            why: Why::Cancelled,
-        }
+    pub(crate) fn cancelled(task: &TaskRef) -> Self {
+        Self::of(task, Why::Cancelled)
     }
 
-    pub(crate) fn panic(id: TaskId, payload: Box<dyn Any + Send>) -> Self {
+    pub(crate) fn panic(task: &TaskRef, payload: Box<dyn Any + Send>) -> Self {
+        Self::of(task, Why::Panic(Mutex::new(payload)))
+    }
+
+    fn of(task: &TaskRef, why: Why) -> Self {
         Self {
-            id,
-            why: Why::Panic(Mutex::new(payload)),
+            id: task.id(),
+            #[cfg(feature = "track-origin")]
+            origin: task.origin(),
+            why,
         }
     }
 
@@ -58,6 +64,21 @@ impl JoinError {
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.id
+    }
+
+    /// Tells where the task was spawned.
+    ///
+    /// ```
+    /// use sakia_executor::{block_on, spawn};
+    ///
+    /// let error = block_on(async { spawn(async { panic!() }).await.unwrap_err() });
+    /// assert_eq!(error.origin().file(), file!());
+    /// ```
+    #[cfg(feature = "track-origin")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "track-origin")))]
+    #[must_use]
+    pub fn origin(&self) -> &'static std::panic::Location<'static> {
+        self.origin
     }
 
     /// Tells whether the task was aborted, or dropped at the end of its executor.
@@ -128,7 +149,7 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.why {
             Why::Panic(payload) => Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
-            why @ Why::Cancelled => Err(Self { id: self.id, why }),
+            why @ Why::Cancelled => Err(Self { why, ..self }),
         }
     }
 }
@@ -199,6 +220,7 @@ impl TaskPanic<'_> {
 
     /// Tells where the task was spawned.
     #[cfg(feature = "track-origin")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "track-origin")))]
     #[must_use]
     pub fn origin(&self) -> &'static std::panic::Location<'static> {
         self.origin

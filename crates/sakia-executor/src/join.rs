@@ -114,8 +114,8 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.joiner.poll(cx.waker()).map(|outcome| match outcome {
             Outcome::Value(value) => Ok(value),
-            Outcome::Panic(payload) => Err(JoinError::panic(self.id(), payload)),
-            Outcome::Cancelled => Err(JoinError::cancelled(self.id())),
+            Outcome::Panic(payload) => Err(JoinError::panic(self.joiner.task(), payload)),
+            Outcome::Cancelled => Err(JoinError::cancelled(self.joiner.task())),
         })
     }
 }

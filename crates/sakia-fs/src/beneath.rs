@@ -49,6 +49,7 @@ impl Dir {
     ///
     /// # Errors
     /// `InvalidInput` for a path with a NUL byte, `NotADirectory`; else what openat(2) says.
+    #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> OpenDir {
         OpenDir::new(ops::open(None, path.as_ref(), OpenHow::directory()))
     }
@@ -57,6 +58,7 @@ impl Dir {
     ///
     /// # Errors
     /// `EXDEV` for a path that leads out; else as [`Dir::open`].
+    #[track_caller]
     pub fn open_dir(&self, path: impl AsRef<Path>) -> OpenDir {
         let how = OpenHow::directory().beneath();
         OpenDir::new(ops::open(Some(&self.fd), path.as_ref(), how))
@@ -66,6 +68,7 @@ impl Dir {
     ///
     /// # Errors
     /// `EXDEV` for a path that leads out; else as [`OpenOptions::open`].
+    #[track_caller]
     pub fn open_file(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Open {
         options.open_with(|how| ops::open(Some(&self.fd), path.as_ref(), how.beneath()))
     }

@@ -1,11 +1,11 @@
 //! Whole files by path: read one, write one. Several requests each.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sakia_buf::{BufResult, IoBuf};
 
-use crate::{File, Steps};
+use crate::{File, Open, Steps};
 
 /// Reads a whole file.
 ///
@@ -23,12 +23,13 @@ use crate::{File, Steps};
 ///
 /// # Errors
 /// What [`File::open`] and [`File::read_to_end`] say.
+#[track_caller]
 pub fn read(path: impl AsRef<Path>) -> Steps<io::Result<Vec<u8>>> {
-    Steps::new(read_all(path.as_ref().to_owned()))
+    Steps::new(read_all(File::open(path)))
 }
 
-async fn read_all(path: PathBuf) -> io::Result<Vec<u8>> {
-    let file = File::open(path).await?;
+async fn read_all(open: Open) -> io::Result<Vec<u8>> {
+    let file = open.await?;
     let len = file.metadata().await?.len();
     // One byte more than it says: so the read that finds the end needs no new room.
     let room = usize::try_from(len).unwrap_or(0).saturating_add(1);
@@ -54,8 +55,9 @@ async fn read_all(path: PathBuf) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `InvalidData` if it is not UTF-8; else as [`read`].
+#[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> Steps<io::Result<String>> {
-    let content = read_all(path.as_ref().to_owned());
+    let content = read_all(File::open(path));
     Steps::new(async {
         String::from_utf8(content.await?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
@@ -80,12 +82,13 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Steps<io::Result<String>> {
 ///
 /// # Errors
 /// What [`File::create`], [`File::write_all`] and [`File::close`] say.
+#[track_caller]
 pub fn write<B: IoBuf>(path: impl AsRef<Path>, contents: B) -> Steps<BufResult<(), B>> {
-    Steps::new(write_all(path.as_ref().to_owned(), contents))
+    Steps::new(write_all(File::create(path), contents))
 }
 
-async fn write_all<B: IoBuf>(path: PathBuf, contents: B) -> BufResult<(), B> {
-    let file = match File::create(path).await {
+async fn write_all<B: IoBuf>(create: Open, contents: B) -> BufResult<(), B> {
+    let file = match create.await {
         Ok(file) => file,
         Err(error) => return (Err(error), contents),
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::{Cancellable, Cancelling, Receipt, ops};
+use sakia_driver::{Cancellable, Cancelling, Origin, Receipt, ops};
 
 use crate::abi::{O_ACCMODE, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use crate::{File, Request};
@@ -229,10 +229,12 @@ impl OpenOptions {
     /// `InvalidInput` for options that contradict each other (std's rules) and for a path with a NUL byte; else
     /// what openat(2) says.
     #[doc(alias = "IORING_OP_OPENAT")]
+    #[track_caller]
     pub fn open(&self, path: impl AsRef<Path>) -> Open {
         self.open_with(|how| ops::open(None, path.as_ref(), how))
     }
 
+    #[track_caller]
     pub(crate) fn open_with(
         &self,
         open: impl FnOnce(ops::OpenHow) -> io::Result<ops::Opening>,
@@ -244,6 +246,9 @@ impl OpenOptions {
                 resolve: 0,
             })
         });
+        // Not that of the closure.
+        let origin = Origin::caller();
+        let opened = opened.map(|opening| opening.asked_at(origin));
         Open {
             inner: Request::attempt(opened),
             append: self.append || self.custom_flags & O_APPEND != 0,

@@ -23,6 +23,7 @@ pub struct Accepting<S> {
     noun: PhantomData<fn() -> S>,
 }
 
+#[track_caller]
 pub(crate) fn accept<S: Noun>(listener: &Fd) -> Accept<'_, S> {
     Borrowed::new(Accepting {
         accept: ops::accept(listener, S::KIND),
@@ -108,6 +109,7 @@ impl<'a, S: Noun> Incoming<'a, S> {
     /// As `accept`; the listener can be asked again.
     // Not an iterator, and `next` is what everybody calls it.
     #[allow(clippy::should_implement_trait)]
+    #[track_caller]
     pub fn next(&mut self) -> Next<'a, S> {
         Next {
             accept: accept(self.listener),

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia_driver::Fd;
 use sakia_driver::ops::Patience;
+use sakia_driver::{Fd, Origin};
 
 use crate::connect::family;
 use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
@@ -27,8 +27,8 @@ pub trait BindTo: Noun {
     const BACKLOG: Option<i32>;
 }
 
-fn bind_to<N: BindTo>(addr: SocketAddr) -> io::Result<N> {
-    let fd = Fd::socket(family(addr), N::TYPE, 0)?;
+fn bind_to<N: BindTo>(addr: SocketAddr, origin: Origin) -> io::Result<N> {
+    let fd = Fd::socket(family(addr), N::TYPE, 0)?.asked_at(origin);
     let bound = || {
         if N::BACKLOG.is_some() {
             // As std: connections of an earlier process in TIME_WAIT do not keep a server from starting.
@@ -52,16 +52,19 @@ pub struct Bind<N> {
     at: Option<SocketAddr>,
     patience: Patience,
     last: Option<io::Error>,
+    origin: Origin,
     noun: PhantomData<fn() -> N>,
 }
 
 impl<N> Bind<N> {
+    #[track_caller]
     pub(crate) fn new(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
         Self {
             walk: Walk::of(target),
             at: None,
             patience: Patience::default(),
             last: None,
+            origin: Origin::caller(),
             noun: PhantomData,
         }
     }
@@ -74,7 +77,7 @@ impl<N: BindTo> Future for Bind<N> {
         let this = &mut *self;
         loop {
             if let Some(addr) = this.at {
-                let bound = ready!(this.patience.poll(cx, || bind_to(addr)));
+                let bound = ready!(this.patience.poll(cx, || bind_to(addr, this.origin)));
                 this.at = None;
                 match bound {
                     Ok(noun) => return Poll::Ready(Ok(noun)),

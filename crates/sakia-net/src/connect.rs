@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::ops::Patience;
-use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Fd, Origin, Receipt, Submit, ops};
 
 use crate::lookup::{ToSocketAddrs, Walk, at, no_address};
 use crate::noun::{Noun, become_a};
@@ -31,10 +31,12 @@ pub struct Connecting {
     walk: Walk,
     given: Option<Fd>,
     last: Option<io::Error>,
+    origin: Origin,
 }
 
 impl Connecting {
     /// With a new TCP socket for each address.
+    #[track_caller]
     pub(crate) fn anew(target: &(impl ToSocketAddrs + ?Sized)) -> Self {
         Self {
             attempt: None,
@@ -43,10 +45,12 @@ impl Connecting {
             walk: Walk::of(target),
             given: None,
             last: None,
+            origin: Origin::caller(),
         }
     }
 
     /// Always with this socket.
+    #[track_caller]
     pub(crate) fn with(fd: Fd, target: &(impl ToSocketAddrs + ?Sized)) -> Self {
         Self {
             given: Some(fd),
@@ -66,7 +70,8 @@ impl Connecting {
             Some(fd) => Ok(fd.clone()),
             None => {
                 let make = || Fd::socket(family(addr), libc::SOCK_STREAM, 0);
-                ready!(self.patience.poll(cx, make))
+                let made = ready!(self.patience.poll(cx, make));
+                made.map(|fd| fd.asked_at(self.origin))
             }
         };
         self.at = None;

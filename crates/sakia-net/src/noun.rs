@@ -63,6 +63,7 @@ pub fn become_a<N: Noun>(fd: Fd) -> N {
 }
 
 /// Gives a descriptor that somebody else has made to the current runtime.
+#[track_caller]
 pub fn adopt<N: Noun>(fd: OwnedFd) -> io::Result<N> {
     let fd = Fd::new(fd, N::KIND)?;
     fd.came_from_outside();
@@ -81,6 +82,7 @@ pub fn adopt_or_panic<N: Noun>(fd: OwnedFd) -> N {
 }
 
 /// Makes two Unix sockets that are connected to each other.
+#[track_caller]
 pub fn pair<N: Noun>(socket_type: i32) -> io::Result<(N, N)> {
     let (a, b) = Fd::socket_pair(N::KIND, socket_type)?;
     Ok((N::from_fd(a), N::from_fd(b)))

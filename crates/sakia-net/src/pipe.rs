@@ -27,6 +27,7 @@ use crate::traits::AsStream;
 /// # Errors
 ///
 /// As pipe2(2); and outside a runtime.
+#[track_caller]
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
     let (receiver, sender) = Fd::pipe()?;
     Ok((
@@ -38,6 +39,7 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
 }
 
 /// Gives a pipe's end that somebody else has made to the current runtime.
+#[track_caller]
 fn adopt(fd: OwnedFd) -> io::Result<Stream> {
     let fd = Fd::new(fd, Kind::Pipe)?;
     if fd.mode()? & libc::S_IFMT != libc::S_IFIFO {
@@ -142,6 +144,7 @@ impl Receiver {
     /// # Errors
     ///
     /// Outside a runtime; the descriptor is closed then.
+    #[track_caller]
     pub fn from_std(reader: io::PipeReader) -> io::Result<Self> {
         Self::from_owned_fd(reader.into())
     }
@@ -161,6 +164,7 @@ impl Receiver {
     /// # Errors
     ///
     /// Outside a runtime; `InvalidInput` if it is no end of a pipe. The descriptor is closed then.
+    #[track_caller]
     pub fn from_owned_fd(fd: OwnedFd) -> io::Result<Self> {
         adopt(fd).map(|fd| Self { fd })
     }
@@ -329,6 +333,7 @@ impl Sender {
     /// # Errors
     ///
     /// Outside a runtime; the descriptor is closed then.
+    #[track_caller]
     pub fn from_std(writer: io::PipeWriter) -> io::Result<Self> {
         Self::from_owned_fd(writer.into())
     }
@@ -346,6 +351,7 @@ impl Sender {
     /// # Errors
     ///
     /// Outside a runtime; `InvalidInput` if it is no end of a pipe. The descriptor is closed then.
+    #[track_caller]
     pub fn from_owned_fd(fd: OwnedFd) -> io::Result<Self> {
         adopt(fd).map(|fd| Self { fd })
     }

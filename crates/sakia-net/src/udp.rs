@@ -89,6 +89,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// That of the last address, which it names; or that of the resolver, as [`lookup_host`](crate::lookup_host).
+    #[track_caller]
     pub fn bind(addr: impl ToSocketAddrs) -> Bind<Self> {
         Bind::new(&addr)
     }
@@ -106,6 +107,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Outside a runtime; the socket is closed then.
+    #[track_caller]
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
         noun::adopt(socket.into())
     }

@@ -218,6 +218,7 @@ impl Runtime {
     }
 
     /// Spawns a task, which runs during [`block_on`](Self::block_on).
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::os::fd::RawFd;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,15 +53,21 @@ pub struct FdInfo {
     pub state: FdState,
     /// How long the driver has owned it; zero for one that has just arrived.
     pub age: Duration,
+    /// The place in the source that asked for it: with the feature `track-origin`, for what a handle, an op or the close table has.
+    pub origin: Option<&'static Location<'static>>,
 }
 
 impl fmt::Display for FdInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {} ({}, {:.1?})",
+            "{} {} ({}, {:.1?}",
             self.kind, self.number, self.state, self.age
-        )
+        )?;
+        if let Some(origin) = self.origin {
+            write!(f, ", from {origin}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -99,6 +106,7 @@ fn arrived((number, kind): (RawFd, Kind)) -> FdInfo {
         number,
         state: FdState::Arrived,
         age: Duration::ZERO,
+        origin: None,
     }
 }
 
@@ -134,6 +142,7 @@ impl Driver {
                     FdState::Open
                 },
                 age,
+                origin: descriptor.origin().place(),
             });
             let kept = descriptor.lane(Side::In).descriptors(descriptor.kind());
             list.extend(kept.into_iter().map(arrived));

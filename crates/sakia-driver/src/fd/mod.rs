@@ -5,6 +5,7 @@
 //! closes it, at once (`close.rs` says how). So a number is never closed, and never used again, under an op that names it.
 
 pub(crate) mod ledger;
+mod origin;
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::op::Refusal;
 use crate::op::lane::{Lane, Side};
 
 pub use ledger::{FdInfo, FdState};
+pub use origin::Origin;
 
 /// A descriptor, shared by its handles and the ops that name it.
 pub type FdRef = Rc<Descriptor>;
@@ -117,6 +119,23 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What is told of a descriptor that its handles have left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct What {
+    pub(crate) kind: Kind,
+    pub(crate) origin: Origin,
+}
+
+impl From<Kind> for What {
+    /// Of one that nobody has asked for.
+    fn from(kind: Kind) -> Self {
+        Self {
+            kind,
+            origin: Origin::default(),
+        }
+    }
+}
+
 /// What is known of SO_LINGER: a socket that has it may block its closer for seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Linger {
@@ -133,6 +152,7 @@ pub struct Descriptor {
     fd: Cell<Option<KernelFd>>,
     raw: RawFd,
     kind: Cell<Kind>,
+    origin: Cell<Origin>,
     driver: Rc<Driver>,
     handles: Cell<u32>,
     linger: Cell<Linger>,
@@ -166,6 +186,17 @@ impl Descriptor {
 
     pub(crate) fn kind(&self) -> Kind {
         self.kind.get()
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.get()
+    }
+
+    pub(crate) fn what(&self) -> What {
+        What {
+            kind: self.kind(),
+            origin: self.origin(),
+        }
     }
 
     pub(crate) fn linger(&self) -> Linger {
@@ -212,7 +243,7 @@ impl Drop for Descriptor {
         if let Some(fd) = self.fd.take() {
             self.driver.forget_descriptor(self.ledger);
             let how = self.driver.how_to_close(self);
-            self.driver.end_descriptor(fd, self.kind(), how);
+            self.driver.end_descriptor(fd, self.what(), how);
         }
     }
 }
@@ -240,10 +271,12 @@ impl Fd {
     ///
     /// # Errors
     /// If no driver is current, or its kernel does not know descriptors from outside; the descriptor is closed then.
+    #[track_caller]
     pub fn new(fd: OwnedFd, kind: Kind) -> io::Result<Self> {
+        let origin = Origin::caller();
         let driver = Driver::current().ok_or_else(|| io::Error::from(Refusal::Foreign))?;
         let fd = driver.take_in(fd)?;
-        Ok(Self::on(&driver, fd, kind))
+        Ok(Self::on(&driver, fd, kind).asked_at(origin))
     }
 
     /// Gives what a kernel has just brought to the thread's current driver.
@@ -258,6 +291,7 @@ impl Fd {
             fd: Cell::new(Some(fd)),
             raw,
             kind: Cell::new(kind),
+            origin: Cell::default(),
             driver: driver.clone(),
             handles: Cell::new(1),
             linger: Cell::new(Linger::Unset),
@@ -278,6 +312,16 @@ impl Fd {
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.inner.kind()
+    }
+
+    /// Notes the place in the source that asked for it.
+    #[must_use]
+    #[inline]
+    pub fn asked_at(self, origin: Origin) -> Self {
+        if self.inner.driver.tracks_origin() {
+            self.inner.origin.set(origin);
+        }
+        self
     }
 
     /// Says what a socket has become: a listener, a stream.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::nop::{Nap, nap};
 use super::{Aim, aimed};
 use crate::addr::SockAddr;
-use crate::fd::{Fd, FdRef, Kind, Linger};
+use crate::fd::{Fd, FdRef, Kind, Linger, Origin};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
@@ -103,6 +103,7 @@ pub struct Accept {
     /// In turn: the accept, the wait of a process without descriptors, the accept once more.
     stage: Stage,
     patient: bool,
+    origin: Origin,
 }
 
 enum Stage {
@@ -117,12 +118,14 @@ enum Stage {
 ///
 /// # Cancellation
 /// The op, or the connection that it has brought, stays with the listener for the next call; with none for a turn the op is cancelled.
+#[track_caller]
 pub fn accept(listener: &Fd, kind: Kind) -> Accept {
     Accept {
         listener: listener.inner().clone(),
         kind,
         stage: Stage::Accepting(ask(listener.inner(), kind)),
         patient: true,
+        origin: Origin::caller(),
     }
 }
 
@@ -136,6 +139,10 @@ fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
         kind,
     };
     Laned::new(listener.clone(), op)
+}
+
+fn from(origin: Origin, (fd, peer): (Fd, SockAddr)) -> (Fd, SockAddr) {
+    (fd.asked_at(origin), peer)
 }
 
 /// Whether no descriptor, or no memory for one, was left.
@@ -158,7 +165,7 @@ impl Future for Accept {
                         this.patient = false;
                         this.stage = Stage::Waiting(nap(BACK_OFF));
                     }
-                    result => return Poll::Ready(result),
+                    result => return Poll::Ready(result.map(|got| from(this.origin, got))),
                 },
                 Stage::Waiting(waiting) => {
                     // Cut short or not, the answer is in the next accept.
@@ -176,7 +183,10 @@ impl Cancellable for Accept {
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value>> {
         match &mut self.stage {
-            Stage::Accepting(accepting) => accepting.poll_cancel(cx),
+            Stage::Accepting(accepting) => {
+                let receipt = ready!(accepting.poll_cancel(cx));
+                Poll::Ready(receipt.and_then(|got| Ok(from(self.origin, got))))
+            }
             Stage::Waiting(_) => Poll::Ready(Receipt::Cancelled(())),
         }
     }

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::relief::Relief;
-use crate::fd::{Fd, FdRef, Kind};
+use crate::fd::{Fd, FdRef, Kind, Origin};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
@@ -91,6 +91,7 @@ unsafe impl Op for Open {
 ///
 /// # Errors
 /// `InvalidInput` for a path with a NUL byte; else what openat(2) says.
+#[track_caller]
 pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Opening> {
     let flags = how.flags | libc::O_CLOEXEC as u64;
     // openat2 refuses a mode where nothing is made; openat ignores it.
@@ -106,6 +107,7 @@ pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Opening> 
         op: Submit::new(op),
         patient: true,
         waiting: None,
+        origin: Origin::caller(),
     })
 }
 
@@ -117,6 +119,14 @@ pub struct Opening {
     patient: bool,
     /// It waits, and will open this.
     waiting: Option<(Relief, Open)>,
+    origin: Origin,
+}
+
+impl Opening {
+    /// Says who asks, where that is not the caller of [`open`].
+    pub fn asked_at(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
 }
 
 impl Future for Opening {
@@ -134,7 +144,10 @@ impl Future for Opening {
             let (op, done) = ready!(this.op.poll_end(cx));
             match Relief::of(done.errno()).filter(|_| this.patient) {
                 Some(relief) => this.waiting = Some((relief, op)),
-                None => return Poll::Ready(op.complete(done)),
+                None => {
+                    let opened = op.complete(done);
+                    return Poll::Ready(opened.map(|fd| fd.asked_at(this.origin)));
+                }
             }
             this.patient = false;
         }
@@ -149,7 +162,8 @@ impl Cancellable for Opening {
         if self.waiting.is_some() {
             return Poll::Ready(Receipt::Cancelled(()));
         }
-        self.op.poll_cancel(cx)
+        let receipt = ready!(self.op.poll_cancel(cx));
+        Poll::Ready(receipt.and_then(|fd| Ok(fd.asked_at(self.origin))))
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {

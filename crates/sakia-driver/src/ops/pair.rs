@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use crate::driver::Driver;
-use crate::fd::{Fd, Kind};
+use crate::fd::{Fd, Kind, Origin};
 use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
 
@@ -13,6 +13,7 @@ impl Fd {
     ///
     /// # Errors
     /// As socketpair(2); and outside a runtime.
+    #[track_caller]
     pub fn socket_pair(kind: Kind, socket_type: i32) -> io::Result<(Self, Self)> {
         two(kind, |ends| {
             Call::SocketPair(socket_type | libc::SOCK_CLOEXEC, ends)
@@ -23,15 +24,18 @@ impl Fd {
     ///
     /// # Errors
     /// As pipe2(2); and outside a runtime.
+    #[track_caller]
     pub fn pipe() -> io::Result<(Self, Self)> {
         two(Kind::Pipe, |ends| Call::Pipe(ends))
     }
 }
 
+#[track_caller]
 fn two(kind: Kind, call: impl FnOnce(&mut [RawFd; 2]) -> Call<'_>) -> io::Result<(Fd, Fd)> {
+    let origin = Origin::caller();
     let driver = Driver::admit(None)?;
     let mut ends = [-1; 2];
     driver.call(call(&mut ends))?;
-    let [one, other] = ends.map(|raw| Fd::on(&driver, KernelFd::adopt(raw), kind));
+    let [one, other] = ends.map(|raw| Fd::on(&driver, KernelFd::adopt(raw), kind).asked_at(origin));
     Ok((one, other))
 }

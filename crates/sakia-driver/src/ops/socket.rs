@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use crate::addr::SockAddr;
 use crate::driver::Driver;
-use crate::fd::{Fd, Kind};
+use crate::fd::{Fd, Kind, Origin};
 use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::{self, Call};
@@ -58,10 +58,13 @@ impl Fd {
     ///
     /// # Errors
     /// As socket(2); and outside a runtime.
+    #[track_caller]
     pub fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<Self> {
+        let origin = Origin::caller();
         let driver = Driver::admit(None)?;
         let raw = driver.call(Call::Socket(domain, kind | libc::SOCK_CLOEXEC, protocol))?;
-        Ok(Self::on(&driver, KernelFd::adopt(raw as i32), Kind::Socket))
+        let fd = Self::on(&driver, KernelFd::adopt(raw as i32), Kind::Socket);
+        Ok(fd.asked_at(origin))
     }
 
     fn call(&self, call: Call<'_>) -> io::Result<u64> {

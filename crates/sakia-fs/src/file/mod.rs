@@ -88,6 +88,7 @@ impl File {
     /// # Errors
     /// `InvalidInput` for a path with a NUL byte; else what openat(2) says.
     #[doc(alias = "IORING_OP_OPENAT")]
+    #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> Open {
         OpenOptions::new().read(true).open(path)
     }
@@ -111,6 +112,7 @@ impl File {
     /// # Errors
     /// As [`open`](File::open).
     #[doc(alias = "IORING_OP_OPENAT")]
+    #[track_caller]
     pub fn create(path: impl AsRef<Path>) -> Open {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).open(path)
@@ -135,6 +137,7 @@ impl File {
     /// # Errors
     /// `AlreadyExists` if it is there; else as [`open`](File::open).
     #[doc(alias = "IORING_OP_OPENAT")]
+    #[track_caller]
     pub fn create_new(path: impl AsRef<Path>) -> Open {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).open(path)
@@ -169,10 +172,12 @@ impl File {
     ///
     /// # Errors
     /// Outside a runtime; the file is closed then.
+    #[track_caller]
     pub fn from_std(file: std::fs::File) -> io::Result<Self> {
         Self::from_outside(file.into())
     }
 
+    #[track_caller]
     fn from_outside(fd: OwnedFd) -> io::Result<Self> {
         let fd = Fd::new(fd, Kind::File)?;
         fd.came_from_outside();
@@ -319,6 +324,7 @@ impl AsFd for File {
 /// # Panics
 /// Outside a runtime.
 impl From<OwnedFd> for File {
+    #[track_caller]
     fn from(fd: OwnedFd) -> Self {
         Self::from_outside(fd).expect("a descriptor is taken over inside a sakia runtime")
     }

@@ -55,6 +55,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// That of the last address, which it names; or that of the resolver, as [`lookup_host`](crate::lookup_host).
+    #[track_caller]
     pub fn bind(addr: impl ToSocketAddrs) -> Bind<Self> {
         Bind::new(&addr)
     }
@@ -72,6 +73,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// Outside a runtime; the listener is closed then.
+    #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         noun::adopt(listener.into())
     }
@@ -114,6 +116,7 @@ impl TcpListener {
     /// As accept4(2). A process that has no descriptor left (`EMFILE`, `ENFILE`) waits 50 ms and asks once more before it tells so: a
     /// loop that goes on at errors does not spin, and the connections wait in the backlog.
     #[doc(alias = "IORING_OP_ACCEPT")]
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_, TcpStream> {
         accept(&self.fd)
     }

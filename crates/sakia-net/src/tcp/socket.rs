@@ -38,6 +38,7 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
+    #[track_caller]
     fn new(family: i32) -> io::Result<Self> {
         let fd = Fd::socket(family, libc::SOCK_STREAM, 0)?;
         Ok(Self { fd })
@@ -55,6 +56,7 @@ impl TcpSocket {
     /// # Errors
     ///
     /// As socket(2); and outside a runtime.
+    #[track_caller]
     pub fn new_v4() -> io::Result<Self> {
         Self::new(libc::AF_INET)
     }
@@ -71,6 +73,7 @@ impl TcpSocket {
     /// # Errors
     ///
     /// As socket(2); and outside a runtime.
+    #[track_caller]
     pub fn new_v6() -> io::Result<Self> {
         Self::new(libc::AF_INET6)
     }

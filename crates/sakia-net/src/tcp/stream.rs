@@ -73,6 +73,7 @@ impl TcpStream {
     /// That of the last address, which it names; or that of the resolver, as [`lookup_host`](crate::lookup_host). Its
     /// [`kind`](io::Error::kind) is that of connect(2), and the error with the errno is its source.
     #[doc(alias = "IORING_OP_CONNECT")]
+    #[track_caller]
     pub fn connect(addr: impl ToSocketAddrs) -> Connect<Self> {
         Connect::new(Connecting::anew(&addr))
     }
@@ -91,6 +92,7 @@ impl TcpStream {
     /// # Errors
     ///
     /// Outside a runtime; the stream is closed then.
+    #[track_caller]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         noun::adopt(stream.into())
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::ops::Patience;
-use sakia_driver::{Fd, SockAddr};
+use sakia_driver::{Fd, Origin, SockAddr};
 
 use crate::noun::{Noun, become_a};
 use crate::unix::addr::UnixAddr;
@@ -33,14 +33,17 @@ pub struct UnixBind<N = UnixListener> {
     /// It is `None` once it was bound to.
     addr: Option<io::Result<UnixAddr>>,
     patience: Patience,
+    origin: Origin,
     noun: PhantomData<fn() -> N>,
 }
 
 impl<N> UnixBind<N> {
+    #[track_caller]
     pub(crate) fn new(addr: io::Result<UnixAddr>) -> Self {
         Self {
             addr: Some(addr),
             patience: Patience::default(),
+            origin: Origin::caller(),
             noun: PhantomData,
         }
     }
@@ -52,7 +55,7 @@ impl<N: BindTo> Future for UnixBind<N> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(Ok(addr)) = &this.addr {
-            let bound = ready!(this.patience.poll(cx, || bind(&addr.raw())));
+            let bound = ready!(this.patience.poll(cx, || bind(&addr.raw(), this.origin)));
             this.addr = None;
             return Poll::Ready(bound);
         }
@@ -63,8 +66,8 @@ impl<N: BindTo> Future for UnixBind<N> {
     }
 }
 
-fn bind<N: BindTo>(addr: &SockAddr) -> io::Result<N> {
-    let fd = Fd::socket(libc::AF_UNIX, N::TYPE, 0)?;
+fn bind<N: BindTo>(addr: &SockAddr, origin: Origin) -> io::Result<N> {
+    let fd = Fd::socket(libc::AF_UNIX, N::TYPE, 0)?.asked_at(origin);
     fd.bind(addr)?;
     if let Some(backlog) = N::BACKLOG {
         fd.listen(backlog)?;

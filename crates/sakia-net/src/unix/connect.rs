@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use sakia_driver::ops::Patience;
-use sakia_driver::{Cancellable, Cancelling, Fd, Receipt, Submit, ops};
+use sakia_driver::{Cancellable, Cancelling, Fd, Origin, Receipt, Submit, ops};
 
 use crate::borrowed::Borrowed;
 use crate::noun::{Noun, become_a};
@@ -32,15 +32,18 @@ pub struct UnixConnect<N = UnixStream> {
     attempt: Option<(Submit<ops::Connect>, Fd)>,
     patience: Patience,
     addr: io::Result<UnixAddr>,
+    origin: Origin,
     noun: PhantomData<fn() -> N>,
 }
 
 impl<N: ConnectTo> UnixConnect<N> {
+    #[track_caller]
     pub(crate) fn new(addr: io::Result<UnixAddr>) -> Self {
         Self {
             attempt: None,
             patience: Patience::default(),
             addr,
+            origin: Origin::caller(),
             noun: PhantomData,
         }
     }
@@ -48,7 +51,7 @@ impl<N: ConnectTo> UnixConnect<N> {
     fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Submit<ops::Connect>, Fd)>> {
         let addr = again(&self.addr)?;
         let make = || Fd::socket(libc::AF_UNIX, N::TYPE, 0);
-        let fd = ready!(self.patience.poll(cx, make))?;
+        let fd = ready!(self.patience.poll(cx, make))?.asked_at(self.origin);
         Poll::Ready(Ok((ops::connect(&fd, addr.raw()), fd)))
     }
 }

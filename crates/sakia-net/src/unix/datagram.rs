@@ -59,6 +59,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// `AddrInUse` if there is anything at the path; `InvalidInput` if it has a NUL byte or more than 107 bytes; else as bind(2).
+    #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> UnixBind<Self> {
         UnixBind::new(UnixAddr::from_pathname(path))
     }
@@ -80,6 +81,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// `AddrInUse` if there is such a socket; else as bind(2).
+    #[track_caller]
     pub fn bind_addr(addr: &UnixAddr) -> UnixBind<Self> {
         UnixBind::new(Ok(*addr))
     }
@@ -96,6 +98,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// As socket(2); and outside a runtime.
+    #[track_caller]
     pub fn unbound() -> io::Result<Self> {
         Fd::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0).map(become_a)
     }
@@ -113,6 +116,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// As socketpair(2); and outside a runtime.
+    #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         noun::pair(libc::SOCK_DGRAM)
     }
@@ -130,6 +134,7 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// Outside a runtime; the socket is closed then.
+    #[track_caller]
     pub fn from_std(socket: std::os::unix::net::UnixDatagram) -> io::Result<Self> {
         noun::adopt(socket.into())
     }

@@ -56,6 +56,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// `AddrInUse` if there is anything at the path; `InvalidInput` if it has a NUL byte or more than 107 bytes; else as bind(2).
+    #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> UnixBind {
         UnixBind::new(UnixAddr::from_pathname(path))
     }
@@ -77,6 +78,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// `AddrInUse` if there is such a socket; else as bind(2).
+    #[track_caller]
     pub fn bind_addr(addr: &UnixAddr) -> UnixBind {
         UnixBind::new(Ok(*addr))
     }
@@ -96,6 +98,7 @@ impl UnixListener {
     /// # Errors
     ///
     /// Outside a runtime; the listener is closed then.
+    #[track_caller]
     pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         noun::adopt(listener.into())
     }
@@ -137,6 +140,7 @@ impl UnixListener {
     ///
     /// As [`TcpListener::accept`](crate::TcpListener::accept).
     #[doc(alias = "IORING_OP_ACCEPT")]
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_, UnixStream> {
         accept(&self.fd)
     }

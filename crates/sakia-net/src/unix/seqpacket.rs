@@ -63,6 +63,7 @@ impl UnixSeqpacket {
     ///
     /// As connect(2); `InvalidInput` if the path has a NUL byte or more than 107 bytes.
     #[doc(alias = "IORING_OP_CONNECT")]
+    #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> UnixConnect<Self> {
         UnixConnect::new(UnixAddr::from_pathname(path))
     }
@@ -82,6 +83,7 @@ impl UnixSeqpacket {
     /// # Errors
     ///
     /// As connect(2).
+    #[track_caller]
     pub fn connect_addr(addr: &UnixAddr) -> UnixConnect<Self> {
         UnixConnect::new(Ok(*addr))
     }
@@ -99,6 +101,7 @@ impl UnixSeqpacket {
     /// # Errors
     ///
     /// As socketpair(2); and outside a runtime.
+    #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         noun::pair(libc::SOCK_SEQPACKET)
     }

@@ -57,6 +57,7 @@ impl UnixSeqpacketListener {
     /// # Errors
     ///
     /// `AddrInUse` if there is anything at the path; `InvalidInput` if it has a NUL byte or more than 107 bytes; else as bind(2).
+    #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> UnixBind<Self> {
         UnixBind::new(UnixAddr::from_pathname(path))
     }
@@ -78,6 +79,7 @@ impl UnixSeqpacketListener {
     /// # Errors
     ///
     /// `AddrInUse` if there is such a socket; else as bind(2).
+    #[track_caller]
     pub fn bind_addr(addr: &UnixAddr) -> UnixBind<Self> {
         UnixBind::new(Ok(*addr))
     }
@@ -141,6 +143,7 @@ impl UnixSeqpacketListener {
     ///
     /// As [`TcpListener::accept`](crate::TcpListener::accept).
     #[doc(alias = "IORING_OP_ACCEPT")]
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_, UnixSeqpacket> {
         accept(&self.fd)
     }

@@ -73,6 +73,7 @@ impl UnixStream {
     ///
     /// As connect(2); `InvalidInput` if the path has a NUL byte or more than 107 bytes.
     #[doc(alias = "IORING_OP_CONNECT")]
+    #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> UnixConnect {
         UnixConnect::new(UnixAddr::from_pathname(path))
     }
@@ -92,6 +93,7 @@ impl UnixStream {
     /// # Errors
     ///
     /// As connect(2).
+    #[track_caller]
     pub fn connect_addr(addr: &UnixAddr) -> UnixConnect {
         UnixConnect::new(Ok(*addr))
     }
@@ -109,6 +111,7 @@ impl UnixStream {
     /// # Errors
     ///
     /// As socketpair(2); and outside a runtime.
+    #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         noun::pair(libc::SOCK_STREAM)
     }
@@ -126,6 +129,7 @@ impl UnixStream {
     /// # Errors
     ///
     /// Outside a runtime; the stream is closed then.
+    #[track_caller]
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         noun::adopt(stream.into())
     }
