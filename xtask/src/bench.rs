@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: builds the benchmarks, which are a workspace of their own, and runs them; and, by the word `smoke`, runs each mode briefly.
+//! `cargo xtask bench`: builds the benchmarks, which are a workspace of their own, and runs them; and, by the word `smoke`, runs each mode briefly; by the word
+//! `instructions` it counts them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,15 +8,17 @@ use crate::cmd;
 
 /// Builds what is to be measured, beside one another, and runs the benchmarks with the given words.
 pub fn run(root: &Path, words: &[&str]) -> Result<(), String> {
-    if words == ["smoke"] {
-        return smoke(root);
-    }
-    cmd::run(&mut build(root, root, &["--package", "sakia-serve"]))?;
-    let peers: &[&str] = match words.contains(&"--peers") {
-        true => &["--features", "peers"],
-        false => &[],
+    let features: &[&str] = match words {
+        ["smoke"] => return smoke(root),
+        // sakia and the floor: neither the peers nor the servers of files.
+        ["instructions"] => &["--no-default-features"],
+        words if words.contains(&"--peers") => &["--features", "peers"],
+        _ => &[],
     };
-    cmd::run(build(root, &home(root), &["--locked"]).args(peers))?;
+    if words != ["instructions"] {
+        cmd::run(&mut build(root, root, &["--package", "sakia-serve"]))?;
+    }
+    cmd::run(build(root, &home(root), &["--locked"]).args(features))?;
     let mut bench = Command::new(target(root).join("release/sakia-bench"));
     cmd::run(bench.current_dir(root).args(words))
 }

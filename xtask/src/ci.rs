@@ -79,6 +79,10 @@ const STEPS: &[Step] = &[
         work: Work::Check(|root| bench::run(root, &["smoke"])),
     },
     Step {
+        name: "counts",
+        work: Work::Check(|root| bench::run(root, &["instructions"])),
+    },
+    Step {
         name: "package",
         work: Work::Check(|root| package::run(root, &["--no-verify"])),
     },
@@ -221,8 +225,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "bench", "package",
-                "doc"
+                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "bench", "counts",
+                "package", "doc"
             ]
         );
     }

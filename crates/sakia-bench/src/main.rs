@@ -10,7 +10,11 @@ use runner::plan::Plan;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match Plan::read(&words).and_then(|plan| runner::run(&plan)) {
+    let result = match words.as_slice() {
+        [word] if word == "instructions" => runner::instructions::run(),
+        words => Plan::read(words).and_then(|plan| runner::run(&plan)),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench: {why}");

@@ -8,6 +8,7 @@ use sakia::buf::BufResultExt;
 use sakia::fs::File;
 use sakia::net::{TcpListener, TcpStream};
 use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
+use sakia_bench::words::Words;
 use sakia_bench::{Rt, net};
 
 struct Sakia;
@@ -122,6 +123,26 @@ async fn echo(stream: TcpStream, buf: usize) {
     }
 }
 
+/// `PORT CONNECTIONS`: echoes on so many connections until their clients have gone; then it ends, so that whoever counts can see how much that took.
+fn echo_to_the_end(words: &Words) {
+    let (port, connections) = (words.number(0) as u16, words.count(1));
+    Sakia::block_on(async move {
+        let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
+        let mut echoes = Vec::new();
+        for _ in 0..connections {
+            let (stream, _) = listener.accept().await.expect("connections come");
+            echoes.push(sakia::spawn(echo(stream, 4096)));
+        }
+        for echo in echoes {
+            echo.await.expect("the echo ends well");
+        }
+    });
+}
+
 fn main() {
-    sakia_bench::main::<Sakia>();
+    let words = Words::new();
+    match words.mode() {
+        "echo" => echo_to_the_end(&words),
+        _ => sakia_bench::main::<Sakia>(),
+    }
 }

@@ -1,6 +1,7 @@
 //! The runner: the rounds of each mode, one system after another, and the report.
 
 mod chart;
+pub mod instructions;
 mod machine;
 mod modes;
 mod one;
@@ -29,13 +30,12 @@ struct Folders {
 }
 
 const BIG: u64 = 256 << 20;
-const BIG_IN_SMOKE: u64 = 1 << 20;
+const LITTLE: u64 = 1 << 20;
 
 /// Runs the plan. The smoke writes no report, and every system in it must tell its figure, or, if it is not sakia, that it cannot.
 pub fn run(plan: &Plan) -> Result<(), String> {
-    let folders = Folders::find(plan)?;
-    let big = if plan.smoke { BIG_IN_SMOKE } else { BIG };
-    sakia_bench::data::make(&folders.data, big).map_err(|error| format!("no data: {error}"))?;
+    let folders = Folders::find(plan.smoke)?;
+    folders.make_data(plan.smoke)?;
     let begin = Machine::look();
     let mut runs = Runs::new(&folders.programs, &folders.data, plan.smoke);
     let mut outcomes = Vec::new();
@@ -89,14 +89,19 @@ fn write(plan: &Plan, folder: &Path, begin: &Machine, all: &[Outcome]) -> Result
 }
 
 impl Folders {
-    fn find(plan: &Plan) -> Result<Self, String> {
+    /// With little data where nothing is measured.
+    fn find(little: bool) -> Result<Self, String> {
         let this = std::env::current_exe().map_err(|error| format!("who am I? {error}"))?;
         let programs = this.parent().ok_or("the programs have no folder")?;
         let target = programs.parent().ok_or("the target has no folder")?;
         Ok(Self {
             programs: programs.to_owned(),
-            data: target.join(if plan.smoke { "smoke-data" } else { "data" }),
+            data: target.join(if little { "smoke-data" } else { "data" }),
             reports: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks"),
         })
+    }
+    fn make_data(&self, little: bool) -> Result<(), String> {
+        let big = if little { LITTLE } else { BIG };
+        sakia_bench::data::make(&self.data, big).map_err(|error| format!("no data: {error}"))
     }
 }

@@ -1,12 +1,13 @@
-//! The neutral client: echo by a loop over the ring (the cheaper client) or over epoll, connections that come and go, idle ones.
+//! The neutral client: echo by a loop over the ring (the cheaper client) or over epoll, connections that come and go, idle ones, and steps.
 //!
-//! `load MODE PORT SERVER CONNECTIONS BYTES DEPTH WARM MEASURED`: the port, the process that serves, the times in milliseconds.
+//! `load MODE PORT SERVER CONNECTIONS BYTES DEPTH WARM MEASURED`: the port, the process that serves, the times in milliseconds. (Of `steps` see there.)
 
 mod churn;
 mod connect;
 mod echo;
 mod epoll;
 mod idle;
+mod steps;
 mod tally;
 mod uring;
 
@@ -30,6 +31,9 @@ pub struct Job {
 
 fn main() {
     let words = Words::new();
+    if words.mode() == "steps" {
+        return steps::run(&words);
+    }
     let job = Job {
         port: words.number(0) as u16,
         server: words.number(1) as u32,
