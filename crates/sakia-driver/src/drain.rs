@@ -254,7 +254,10 @@ impl Driver {
             self.close_adopted(done);
         }
         self.forget_close_results();
-        let wakers = self.core().table.take_wakers();
+        let mut core = self.core();
+        let mut wakers = core.table.take_wakers();
+        wakers.extend(core.buffers.take_wakers());
+        drop(core);
         for waker in wakers {
             self.wake_later(waker);
         }

@@ -32,6 +32,7 @@ use crate::op::lane::Side;
 use crate::op::table::{Abandoned, Own, Polled, Table, Tag};
 use crate::op::{Holds, Orphan, Refusal, Yields};
 use crate::pool::Pool;
+use crate::pooled::{Buffers, PoolConfig};
 use crate::unpark::Unparker;
 
 /// What a driver is asked to be.
@@ -44,6 +45,8 @@ pub struct Config {
     pub entries: u32,
     /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
     pub max_blocking: usize,
+    /// The buffers that pooled reads are lent.
+    pub pool: PoolConfig,
     /// The cores to pin the thread to; `None` leaves it free.
     pub pin_to: Option<Vec<usize>>,
     /// Whether the process's soft limit of descriptors is lifted to the hard one.
@@ -62,6 +65,7 @@ impl Default for Config {
             kernel: KernelChoice::Auto,
             entries: 256,
             max_blocking: 16,
+            pool: PoolConfig::new(),
             pin_to: None,
             raise_nofile: false,
             track_origin: cfg!(feature = "track-origin"),
@@ -100,6 +104,8 @@ pub(crate) struct Core {
     pub(crate) kernel: Below,
     pub(crate) table: Table,
     pub(crate) closes: CloseTable,
+    /// Of these the kernel has some; they come after it, and so outlive it.
+    pub(crate) buffers: Buffers,
     /// Submissions that found the queue full; a cancel or a close is never dropped for want of a slot.
     backlog: VecDeque<Sqe>,
     /// Whether the read of the eventfd is in flight.
@@ -217,6 +223,7 @@ impl Driver {
                 kernel,
                 table: Table::default(),
                 closes: CloseTable::default(),
+                buffers: Buffers::new(config.pool),
                 backlog: VecDeque::new(),
                 eventfd_armed: false,
                 wake_fd: None,
@@ -335,7 +342,7 @@ impl Driver {
         self.unparker.clone()
     }
 
-    pub(crate) fn unparker_ref(&self) -> &Unparker {
+    pub(crate) fn unparker_ref(&self) -> &Arc<Unparker> {
         &self.unparker
     }
 
@@ -462,6 +469,7 @@ impl Driver {
         }
         self.rise();
         self.sweep_cancels();
+        self.refill_buffers();
         let depth = Depth::enter(&self.depth);
         let entered = self.enter_for(park, ready);
         self.dispatch();
@@ -506,8 +514,8 @@ impl Driver {
         let asleep =
             self.unparker.park() && !ready() && !self.has_pending() && self.unparker.is_parked();
         let mut core = self.core();
-        // What did not fit the queue, for want of memory in the kernel, must not be slept on.
-        let asleep = asleep && core.backlog.is_empty();
+        // What did not fit the queue, for want of memory in the kernel, must not be slept on; nor a buffer that somebody waits for.
+        let asleep = asleep && core.backlog.is_empty() && !core.buffers.has_awaited();
         let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
         self.unparker.awake();
         entered
@@ -569,7 +577,11 @@ impl Drop for Driver {
             return;
         }
         self.unparker.close();
-        if self.core.get_mut().eventfd_armed {
+        let core = self.core.get_mut();
+        if core.table.in_flight() > 0 {
+            core.buffers.leak();
+        }
+        if core.eventfd_armed {
             std::mem::forget(std::mem::take(&mut self.counter));
         }
     }

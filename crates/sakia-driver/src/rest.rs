@@ -47,7 +47,8 @@ impl Driver {
             || ready()
             || !swept
             || self.has_pending()
-            || self.core().has_backlog();
+            || self.core().has_backlog()
+            || self.core().buffers.has_awaited();
         if !self.resting().get() {
             // The look was code of the user's, and has turned the driver: that has ended the rest, and no wake would be heard.
             self.core().kernel.alert();

@@ -1,16 +1,16 @@
 //! What the models replace: atomics and threads are std's, or loom's under `--cfg loom`.
 //!
-//! Only [`gate`](crate::gate) imports it; nothing else of the driver is touched by other threads in a way worth a model.
+//! [`gate`](crate::gate) and [`home`](crate::pooled) import it; nothing else of the driver is touched by other threads in a way worth a model.
 
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU8, fence},
+    sync::atomic::{AtomicU8, AtomicU32, fence},
     thread,
 };
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::{
-    sync::atomic::{AtomicU8, fence},
+    sync::atomic::{AtomicU8, AtomicU32, fence},
     thread,
 };
 

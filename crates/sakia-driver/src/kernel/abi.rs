@@ -83,6 +83,13 @@ impl Sqe {
         self
     }
 
+    /// Has the kernel choose a buffer of the driver's pool when the op has something to put there.
+    pub(crate) fn choose_buffer(mut self) -> Self {
+        self.flags |= IOSQE_BUFFER_SELECT;
+        self.buf_index = BUFFER_GROUP;
+        self
+    }
+
     /// Sets the tag that the completion will carry.
     pub(crate) fn tag(mut self, user_data: u64) -> Self {
         self.user_data = user_data;
@@ -104,9 +111,24 @@ impl Cqe {
     pub(crate) fn more(&self) -> bool {
         self.flags & CQE_F_MORE != 0
     }
+
+    /// The number of the buffer that the kernel has chosen for it, if it has.
+    pub(crate) fn buffer(&self) -> Option<u16> {
+        (self.flags & CQE_F_BUFFER != 0).then_some((self.flags >> CQE_BUFFER_SHIFT) as u16)
+    }
 }
 
+pub(crate) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
+/// The receive has left something in the socket (Linux 5.19).
+pub(crate) const CQE_F_SOCK_NONEMPTY: u32 = 1 << 2;
+pub(crate) const CQE_BUFFER_SHIFT: u32 = 16;
+/// In `ioprio` of a receive: wait until there is something before the first try (`IORING_RECVSEND_POLL_FIRST`, Linux 5.19).
+pub(crate) const RECV_POLL_FIRST: u16 = 1 << 0;
+/// The group of buffers that the driver lends.
+pub(crate) const BUFFER_GROUP: u16 = 0;
+/// Choose a buffer of a group.
+pub(crate) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
 /// Run the op on a worker thread from the start.
 pub(crate) const IOSQE_ASYNC: u8 = 1 << 4;
 /// Post no completion when the op succeeds (Linux 5.17).

@@ -69,6 +69,21 @@ pub(crate) trait Kernel {
     /// Whether a successful op can be told to post no completion.
     fn skips_success(&self) -> bool;
 
+    /// Gets ready to be lent buffers, at most so many at a time (a power of two), of which a receive chooses one when it has something
+    /// (`IOSQE_BUFFER_SELECT`). `false`: this kernel cannot.
+    fn open_buffers(&mut self, most: u16) -> bool {
+        let _ = most;
+        false
+    }
+
+    /// Lends a buffer under this number, until a completion names it or the kernel is gone. It is chosen once it is [shown](Self::show_lent).
+    fn lend(&mut self, number: u16, address: *mut u8, len: usize) {
+        let _ = (number, address, len);
+    }
+
+    /// Shows what was lent.
+    fn show_lent(&mut self) {}
+
     /// Answers a request on the spot.
     fn call(&self, call: Call<'_>) -> io::Result<u64>;
 
@@ -200,6 +215,25 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.skips_success(),
             Self::Gone => false,
+        }
+    }
+
+    fn open_buffers(&mut self, most: u16) -> bool {
+        match self {
+            Self::Uring(uring) => uring.open_buffers(most),
+            _ => false,
+        }
+    }
+
+    fn lend(&mut self, number: u16, address: *mut u8, len: usize) {
+        if let Self::Uring(uring) = self {
+            uring.lend(number, address, len);
+        }
+    }
+
+    fn show_lent(&mut self) {
+        if let Self::Uring(uring) = self {
+            uring.show_lent();
         }
     }
 

@@ -31,13 +31,14 @@ impl Driver {
                 let Some(cqe) = core.kernel.pop() else {
                     return;
                 };
+                let buf = core.buffers.adopt(cqe);
                 match Tag(cqe.user_data).as_own() {
                     Some(own) => {
                         drop(core);
                         self.own_completion(own, cqe);
                         continue;
                     }
-                    None => core.table.complete(cqe),
+                    None => core.table.complete(cqe, buf),
                 }
             };
             match decision {

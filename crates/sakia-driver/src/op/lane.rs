@@ -21,6 +21,7 @@ use super::{Completion, Detached};
 use crate::addr::SockAddr;
 use crate::fd::Kind;
 use crate::kernel::KernelFd;
+use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
 
 /// A direction of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +177,8 @@ pub(crate) enum Pass {
 #[derive(Default)]
 pub struct Lane {
     held: Cell<bool>,
+    /// Whether the last receive has left something in the socket.
+    more: Cell<bool>,
     orphan: Cell<Option<Tag>>,
     /// Boxed, because an idle connection has none of it.
     cold: RefCell<Option<Box<Cold>>>,
@@ -333,6 +336,16 @@ impl Lane {
         let cold = self.cold.borrow();
         let mut queue = cold.iter().flat_map(|cold| &cold.queue);
         queue.any(|(_, waiter)| matches!(waiter, Waiter::Detached(_)))
+    }
+
+    /// Notes what the last completion has told of what is still there.
+    pub(crate) fn note_more(&self, flags: u32) {
+        self.more.set(flags & CQE_F_SOCK_NONEMPTY != 0);
+    }
+
+    /// Whether the next receive will probably find something at once.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more.get()
     }
 
     pub(crate) fn orphan(&self) -> Option<Tag> {

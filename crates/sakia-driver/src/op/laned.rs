@@ -37,6 +37,13 @@ pub trait LaneOp: Op<Output = Step<Self>> {
         false
     }
 
+    /// Sees to what it needs before it can be submitted; tells `cx` when it is there.
+    #[doc(hidden)]
+    fn poll_supply(&mut self, fd: &FdRef, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = (fd, cx);
+        Poll::Ready(())
+    }
+
     /// Serves the op from what the lane has kept, if that is something for it, or because it is empty.
     #[doc(hidden)]
     fn serve(self, lane: &Lane) -> Result<Step<Self>, Self>;
@@ -132,9 +139,13 @@ impl<O: LaneOp> Laned<O> {
                 return BeforeKernel::Wait;
             }
         }
-        if let Some(op) = self.submit.idle_mut() {
-            op.aim(&self.fd);
+        let Some(op) = self.submit.idle_mut() else {
+            return BeforeKernel::Wait;
+        };
+        if op.poll_supply(&self.fd, cx).is_pending() {
+            return BeforeKernel::Wait;
         }
+        op.aim(&self.fd);
         BeforeKernel::Submit
     }
 
@@ -149,6 +160,15 @@ impl<O: LaneOp> Laned<O> {
                 Step::Again(op) => Err(op),
             }
         })
+    }
+
+    /// Drives what is in flight, or is to be, to the step that follows.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<O>> {
+        let (op, done) = ready!(self.submit.poll_end(cx));
+        if O::SIDE == Side::In {
+            self.fd.lane(Side::In).note_more(done.flags());
+        }
+        Poll::Ready(op.complete(done))
     }
 
     /// Whose turn comes is woken here; if that panics it is not this future's affair, which may have a result to give.
@@ -204,10 +224,10 @@ impl<O: LaneOp> Future for Laned<O> {
                 match this.before_kernel(cx) {
                     BeforeKernel::Step(step) => step,
                     BeforeKernel::Wait => return Poll::Pending,
-                    BeforeKernel::Submit => ready!(Pin::new(&mut this.submit).poll(cx)),
+                    BeforeKernel::Submit => ready!(this.poll_step(cx)),
                 }
             } else {
-                ready!(Pin::new(&mut this.submit).poll(cx))
+                ready!(this.poll_step(cx))
             };
             match step {
                 Step::Done(result) => return this.finish(result),

@@ -28,6 +28,7 @@ use std::os::fd::OwnedFd;
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
+use crate::pooled::PooledBuf;
 use ancillary::{Ancillary, Arrived};
 use lane::{Leftover, Side};
 use laned::LaneOp;
@@ -216,6 +217,8 @@ pub struct Completion {
     flags: u32,
     pub(crate) fd: Option<KernelFd>,
     pub(crate) arrived: Option<Box<Arrived>>,
+    /// The buffer that the kernel has chosen, with what was received.
+    pub(crate) buf: Option<PooledBuf>,
     refusal: Option<Refusal>,
 }
 
@@ -226,6 +229,7 @@ impl Completion {
             flags,
             fd,
             arrived: None,
+            buf: None,
             refusal: None,
         }
     }
@@ -236,6 +240,7 @@ impl Completion {
             flags: 0,
             fd: None,
             arrived: None,
+            buf: None,
             refusal: Some(refusal),
         }
     }

@@ -18,6 +18,7 @@ use super::adopt::Adopts;
 use super::{Completion, Holds, Orphan};
 use crate::fd::Kind;
 use crate::kernel::Cqe;
+use crate::pooled::PooledBuf;
 
 /// Bits of the tag that hold the index; the others hold the generation.
 const INDEX_BITS: u32 = 24;
@@ -229,7 +230,9 @@ impl Table {
     }
 
     /// Takes note of a completion and says what follows from it.
-    pub(crate) fn complete(&mut self, cqe: Cqe) -> Decision {
+    ///
+    /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
+    pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
         let tag = Tag(cqe.user_data);
         let Some(entry) = self.get(tag) else {
             self.counts.stale += 1;
@@ -239,7 +242,8 @@ impl Table {
             self.counts.stale += 1;
             return Decision::Nothing;
         }
-        let done = entry.adopts.adopt(cqe);
+        let mut done = entry.adopts.adopt(cqe);
+        done.buf = buf;
         if cqe.more() {
             // One of several: the op's memory is the kernel's until the last.
             return match &mut entry.state {

@@ -46,13 +46,19 @@ impl Header {
     }
 
     /// Points the header at the data.
-    fn lend(&mut self, data: *mut u8, len: usize) {
+    pub(super) fn lend(&mut self, data: *mut u8, len: usize) {
         self.iov = libc::iovec {
             iov_base: data.cast(),
             iov_len: len,
         };
         self.msg.msg_iov = &raw mut self.iov;
         self.msg.msg_iovlen = 1;
+    }
+
+    /// Points the header at no data: the kernel chooses where it goes.
+    pub(super) fn lend_nothing(&mut self) {
+        self.msg.msg_iov = ptr::null_mut();
+        self.msg.msg_iovlen = 0;
     }
 
     /// Points the header at a list of data.

@@ -36,7 +36,7 @@ pub struct Received {
 
 /// Where messages end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     /// Nowhere: bytes follow bytes, and nothing is the end.
     Stream,
     /// Each receive takes one record, and nothing is the end.
@@ -46,7 +46,7 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(kind: Kind) -> Self {
+    pub(super) fn of(kind: Kind) -> Self {
         match kind {
             Kind::UdpSocket | Kind::UnixDatagram => Self::Datagrams,
             Kind::UnixSeqpacket => Self::Records,

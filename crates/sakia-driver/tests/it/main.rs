@@ -10,6 +10,8 @@ mod forks;
 mod help;
 mod panics;
 mod passed;
+mod pooled;
+mod pooled_drops;
 mod pools;
 mod reads;
 mod reliefs;

@@ -4,6 +4,7 @@
 //! forgets a registered ring. Setting up, with everything that can go wrong there, is `setup.rs`. What the ops mean, who owns
 //! what and who waits is none of this room's business: here are only queues.
 
+mod buffers;
 mod counter;
 mod setup;
 pub(crate) mod sys;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use io_uring::{IoUring, Probe};
 
+use buffers::BufferRing;
 use counter::Counter;
 
 use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
@@ -47,6 +49,8 @@ pub(crate) struct Uring {
     filled: usize,
     /// The eventfd that a foreign loop waits for, once one asked: the ring's own descriptor never wakes epoll (DEFER_TASKRUN).
     wake: Option<Counter>,
+    /// What receives choose their buffers from, once somebody asked for it. It comes after the ring: its memory is freed last.
+    buffers: Option<BufferRing>,
 }
 
 impl Uring {
@@ -82,6 +86,7 @@ impl Uring {
             next: 0,
             filled: 0,
             wake: None,
+            buffers: None,
         };
         // A seccomp filter may let a ring be made and refuse to enter it.
         uring.syscall(0, Wait::No)?;
@@ -187,6 +192,24 @@ impl Kernel for Uring {
         self.ring.params().is_feature_skip_cqe_on_success()
     }
 
+    fn open_buffers(&mut self, most: u16) -> bool {
+        // An error (a kernel before 5.19, no memory to pin) is no reason to fail: receives take their buffers along then.
+        self.buffers = BufferRing::register(&self.ring.submitter(), most).ok();
+        self.buffers.is_some()
+    }
+
+    fn lend(&mut self, number: u16, address: *mut u8, len: usize) {
+        if let Some(buffers) = &mut self.buffers {
+            buffers.push(number, address, len);
+        }
+    }
+
+    fn show_lent(&mut self) {
+        if let Some(buffers) = &self.buffers {
+            buffers.show();
+        }
+    }
+
     fn call(&self, call: Call<'_>) -> io::Result<u64> {
         call::perform(call)
     }
@@ -228,6 +251,9 @@ impl Kernel for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
+        if self.buffers.is_some() {
+            BufferRing::unregister(&self.ring.submitter());
+        }
         // The thread's registration would keep the ring alive after its descriptor is closed.
         if let Some(index) = self.registered.take() {
             let _ = sys::unregister_ring_fd(self.ring.as_raw_fd(), index);

@@ -25,6 +25,7 @@ const _: () = {
     assert!(size_of::<Cqe>() == size_of::<io_uring::cqueue::Entry>());
     assert!(abi::IOSQE_ASYNC == io_uring::squeue::Flags::ASYNC.bits());
     assert!(abi::IOSQE_CQE_SKIP_SUCCESS == io_uring::squeue::Flags::SKIP_SUCCESS.bits());
+    assert!(abi::IOSQE_BUFFER_SELECT == io_uring::squeue::Flags::BUFFER_SELECT.bits());
     assert!(opcode::NOP == crate_op::Nop::CODE);
     assert!(opcode::READV == crate_op::Readv::CODE);
     assert!(opcode::WRITEV == crate_op::Writev::CODE);

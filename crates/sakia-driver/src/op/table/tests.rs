@@ -53,7 +53,7 @@ fn a_result_waits_for_its_future_and_is_taken_once() {
     let tag = insert(&mut table, Yields::Nothing);
     assert!(take(&mut table, tag).is_none());
     assert!(matches!(
-        table.complete(cqe(tag, 5, 0)),
+        table.complete(cqe(tag, 5, 0), None),
         Decision::Wake(Some(_), _)
     ));
     assert_eq!(table.in_flight(), 0);
@@ -68,18 +68,21 @@ fn a_result_waits_for_its_future_and_is_taken_once() {
 fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
     let mut table = Table::default();
     let old = insert(&mut table, Yields::Nothing);
-    table.complete(cqe(old, 1, 0));
+    table.complete(cqe(old, 1, 0), None);
     assert!(take(&mut table, old).is_some());
     let new = insert(&mut table, Yields::Nothing);
     assert_eq!(new.index(), old.index(), "the slot is used again");
-    assert!(matches!(table.complete(cqe(old, 2, 0)), Decision::Nothing));
+    assert!(matches!(
+        table.complete(cqe(old, 2, 0), None),
+        Decision::Nothing
+    ));
     assert!(
         !table.cancel_once(old),
         "nor does a late cancel of the old one hit the new one"
     );
     assert_eq!((table.counts.stale, table.in_flight()), (1, 1));
-    table.complete(cqe(new, 3, 0));
-    table.complete(cqe(new, 4, 0));
+    table.complete(cqe(new, 3, 0), None);
+    table.complete(cqe(new, 4, 0), None);
     assert_eq!(
         table.counts.stale, 2,
         "a second final completion is stale, too"
@@ -94,12 +97,12 @@ fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
 fn a_slot_whose_generations_are_spent_is_never_used_again() {
     let mut table = Table::default();
     let first = insert(&mut table, Yields::Nothing);
-    table.complete(cqe(first, 0, 0));
+    table.complete(cqe(first, 0, 0), None);
     take(&mut table, first);
     table.generations[first.index()] = LAST_GENERATION - 1;
     let last = insert(&mut table, Yields::Nothing);
     assert_eq!(last.index(), first.index());
-    table.complete(cqe(last, 0, 0));
+    table.complete(cqe(last, 0, 0), None);
     assert!(take(&mut table, last).is_some());
     let next = insert(&mut table, Yields::Nothing);
     assert_ne!(next.index(), first.index());
@@ -111,15 +114,18 @@ fn memory_comes_back_only_when_no_more_is_promised() {
     let tag = insert(&mut table, Yields::Nothing);
     let more = crate::kernel::abi::CQE_F_MORE;
     assert!(matches!(
-        table.complete(cqe(tag, -libc::EINVAL, more)),
+        table.complete(cqe(tag, -libc::EINVAL, more), None),
         Decision::Wake(Some(_), _)
     ));
     assert_eq!(table.in_flight(), 1, "an error with F_MORE is not the end");
     assert!(matches!(
-        table.complete(cqe(tag, 7, more)),
+        table.complete(cqe(tag, 7, more), None),
         Decision::Wake(None, _)
     ));
-    assert!(matches!(table.complete(cqe(tag, 0, 0)), Decision::Wake(..)));
+    assert!(matches!(
+        table.complete(cqe(tag, 0, 0), None),
+        Decision::Wake(..)
+    ));
     assert_eq!(table.in_flight(), 0);
     let Polled::More(early) = table.poll(tag, Waker::noop()) else {
         panic!("what came first is told first");
@@ -137,11 +143,11 @@ fn what_an_abandoned_op_brings_before_its_end_is_unheard_and_not_kept() {
     table.abandon(tag, || Box::new(Nothing));
     for _ in 0..3 {
         let more = cqe(tag, 1, crate::kernel::abi::CQE_F_MORE);
-        assert!(matches!(table.complete(more), Decision::Unheard(_)));
+        assert!(matches!(table.complete(more, None), Decision::Unheard(_)));
     }
     assert!(table.take_more(tag).is_empty());
     assert!(matches!(
-        table.complete(cqe(tag, 0, 0)),
+        table.complete(cqe(tag, 0, 0), None),
         Decision::Settle(_)
     ));
 }
@@ -157,7 +163,7 @@ fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
         table.abandon(tag, || Box::new(Nothing)),
         Abandoned::InFlight(_)
     ));
-    match table.complete(cqe(tag, fd, 0)) {
+    match table.complete(cqe(tag, fd, 0), None) {
         Decision::Settle(settlement) => assert_eq!(
             settlement.done.fd.as_ref().map(AsRawFd::as_raw_fd),
             Some(fd)
@@ -165,7 +171,7 @@ fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
         _ => panic!("an orphan is settled"),
     }
     let other = insert(&mut table, Yields::Nothing);
-    table.complete(cqe(other, 0, 0));
+    table.complete(cqe(other, 0, 0), None);
     assert!(
         take(&mut table, other).expect("it is over").fd.is_none(),
         "0 bytes are not descriptor 0"
@@ -186,7 +192,7 @@ fn the_tags_of_ops_and_the_drivers_own_never_meet() {
     ] {
         assert_eq!(Tag(Tag::own(own)).as_own(), Some(own));
         assert!(matches!(
-            table.complete(cqe(Tag(Tag::own(own)), 0, 0)),
+            table.complete(cqe(Tag(Tag::own(own)), 0, 0), None),
             Decision::Nothing
         ));
     }

@@ -1,0 +1,227 @@
+//! Receives that bring no buffer: they take one of the driver's pool when there is something to put there.
+//!
+//! | stage | what is asked of the kernel | what follows |
+//! |---|---|---|
+//! | `Asking` | a receive whose buffer the kernel chooses; where it cannot, whether there is something (poll(2)) | bytes in a buffer; or there is something, and no buffer for it: `Needing` |
+//! | `Needing` | nothing: the pool is asked, and at its bound waited for | `Own`, or `Asking` if the kernel has got some meanwhile |
+//! | `Own` | a receive into this buffer, without waiting | bytes; or somebody else has taken them: `Asking` |
+//!
+//! One receive at a time, as for all that consumes ([`Laned`]): measured against a multishot receive it costs the same once it waits first and the kernel
+//! chooses from few buffers (the most recent ones are in the caches), and what is not asked for stays in the socket, so that nobody
+//! who reads slowly empties the pool. What arrives for a future that has gone is copied out: a leftover keeps no buffer.
+
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use super::{Aim, aimed};
+use crate::fd::{Fd, FdRef};
+use crate::kernel::abi::{RECV_POLL_FIRST, Sqe, opcode};
+use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::{Cancel, Completion, Holds, Op, Yields};
+use crate::pooled::lending::Supplied;
+use crate::pooled::{PooledBuf, Seat};
+
+/// The most that one read gets of what was kept for it.
+const PIECE: usize = 64 * 1024;
+
+/// How a receive is described, and what it comes to: recv(2) of a stream, recvmsg(2) of messages.
+///
+/// # Safety
+/// As for [`Op`]: what the submission names beside the room that [`describe`](Way::describe) is given is memory of the value's own, on the heap.
+#[doc(hidden)]
+pub unsafe trait Way: 'static {
+    /// What one receive brings.
+    type Output;
+    const YIELDS: Yields;
+
+    /// Describes a receive into this room (address, length); into what the kernel chooses, if there is none.
+    fn describe(&mut self, fd: &FdRef, room: Option<(u64, u32)>) -> Sqe;
+
+    /// It has brought this; nothing, if it was 0 bytes.
+    fn deliver(&mut self, buf: Option<PooledBuf>, done: &mut Completion) -> Self::Output;
+
+    /// The same, with nobody there.
+    fn leave(&mut self, buf: Option<PooledBuf>, done: &mut Completion) -> Leftover;
+
+    /// Serves it from what the lane has kept.
+    fn serve(&mut self, lane: &Lane) -> Option<io::Result<Self::Output>>;
+}
+
+enum Stage {
+    Asking,
+    Needing(Option<Rc<Seat>>),
+    Own(PooledBuf),
+}
+
+/// The op of [`recv_pooled`] and [`recv_msg_pooled`](super::recv_msg_pooled).
+pub struct RecvPooled<W> {
+    fd: Aim,
+    way: W,
+    stage: Stage,
+    /// Whether the kernel chooses the buffer.
+    chooses: bool,
+    /// Whether there will probably be something at once.
+    ready: bool,
+}
+
+/// What a completion comes to.
+enum Outcome {
+    Brought(Option<PooledBuf>),
+    Again,
+    Failed(io::Error),
+}
+
+impl<W: Way> RecvPooled<W> {
+    pub(super) fn new(fd: &Fd, way: W) -> Laned<Self> {
+        let op = Self {
+            fd: None,
+            way,
+            stage: Stage::Asking,
+            chooses: false,
+            ready: false,
+        };
+        Laned::new(fd.inner().clone(), op)
+    }
+
+    fn outcome(&mut self, done: &mut Completion) -> Outcome {
+        let stage = std::mem::replace(&mut self.stage, Stage::Asking);
+        match (stage, done.result()) {
+            (Stage::Own(buf), Ok(n)) => Outcome::Brought((n > 0).then(|| buf.cut_to(n as usize))),
+            // Somebody else who has the socket has taken what was there.
+            (Stage::Own(_), Err(_)) if done.errno() == libc::EAGAIN => Outcome::Again,
+            (Stage::Asking, Ok(_)) if self.chooses => Outcome::Brought(done.buf.take()),
+            (Stage::Asking, Err(_)) if done.errno() == libc::ENOBUFS && self.chooses => {
+                self.stage = Stage::Needing(None);
+                Outcome::Again
+            }
+            (Stage::Asking, Ok(_)) => {
+                self.stage = Stage::Needing(None);
+                Outcome::Again
+            }
+            (_, Err(error)) => Outcome::Failed(error),
+            (Stage::Needing(_), Ok(_)) => Outcome::Again,
+        }
+    }
+}
+
+// SAFETY: the SQE names a buffer of the pool that the op holds all of, on the heap, and that nobody reads before the completion; or none, and
+// the kernel chooses one that it was lent; beside it what `Way` promises. The descriptor is held.
+unsafe impl<W: Way> Op for RecvPooled<W> {
+    type Output = Step<Self>;
+    const CANCEL: Cancel = Cancel::Idle;
+    const YIELDS: Yields = W::YIELDS;
+    const LANE: Option<Side> = Some(Side::In);
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let fd = aimed(&mut self.fd);
+        *sqe = match &self.stage {
+            Stage::Own(buf) => {
+                let sqe = self.way.describe(&fd, Some(buf.lent()));
+                let flags = sqe.op_flags | libc::MSG_DONTWAIT as u32;
+                sqe.op_flags(flags)
+            }
+            _ if self.chooses => {
+                let sqe = self.way.describe(&fd, None).choose_buffer();
+                sqe.ioprio(if self.ready { 0 } else { RECV_POLL_FIRST })
+            }
+            _ => {
+                let mask = libc::POLLIN | libc::POLLRDHUP;
+                Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32)
+            }
+        };
+        Holds::one(fd)
+    }
+
+    fn complete(mut self, mut done: Completion) -> Self::Output {
+        match self.outcome(&mut done) {
+            Outcome::Brought(buf) => Step::Done(Ok(self.way.deliver(buf, &mut done))),
+            Outcome::Again => Step::Again(self),
+            Outcome::Failed(error) => Step::Done(Err(error)),
+        }
+    }
+
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        match self.outcome(done) {
+            Outcome::Brought(buf) => Some(self.way.leave(buf, done)),
+            Outcome::Again => None,
+            Outcome::Failed(_) => Leftover::of_error(done),
+        }
+    }
+}
+
+impl<W: Way> LaneOp for RecvPooled<W> {
+    type Result = io::Result<W::Output>;
+    const SIDE: Side = Side::In;
+
+    fn aim(&mut self, fd: &FdRef) {
+        self.chooses = fd.driver().lends_buffers();
+        self.ready = fd.lane(Side::In).has_more();
+        self.fd = Some(fd.clone());
+    }
+
+    fn poll_supply(&mut self, fd: &FdRef, cx: &mut Context<'_>) -> Poll<()> {
+        if let Stage::Needing(seat) = &mut self.stage {
+            self.stage = match ready!(fd.driver().poll_supply(seat, cx)) {
+                Supplied::Own(buf) => Stage::Own(buf),
+                Supplied::Chosen => Stage::Asking,
+            };
+        }
+        Poll::Ready(())
+    }
+
+    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+        match self.way.serve(lane) {
+            Some(result) => Ok(Step::Done(result)),
+            None => Err(self),
+        }
+    }
+}
+
+/// A stream: bytes, and an end.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Bytewise;
+
+// SAFETY: the SQE names nothing but the room.
+unsafe impl Way for Bytewise {
+    type Output = Option<PooledBuf>;
+    const YIELDS: Yields = Yields::Nothing;
+
+    fn describe(&mut self, fd: &FdRef, room: Option<(u64, u32)>) -> Sqe {
+        let (address, len) = room.unwrap_or_default();
+        Sqe::rw(opcode::RECV, fd.raw(), address, len, 0)
+    }
+
+    fn deliver(&mut self, buf: Option<PooledBuf>, _: &mut Completion) -> Self::Output {
+        buf
+    }
+
+    fn leave(&mut self, buf: Option<PooledBuf>, _: &mut Completion) -> Leftover {
+        match buf {
+            Some(buf) => Leftover::Bytes(Bytes::new(buf.to_vec())),
+            None => Leftover::End,
+        }
+    }
+
+    fn serve(&mut self, lane: &Lane) -> Option<io::Result<Self::Output>> {
+        let mut bytes = Vec::new();
+        let served = lane.serve_bytes(false, |kept| {
+            bytes = kept[..kept.len().min(PIECE)].to_vec();
+            bytes.len()
+        })?;
+        Some(served.map(|n| (n > 0).then(|| PooledBuf::alone(bytes))))
+    }
+}
+
+/// Receives what is there, in a buffer of the driver's pool; `None` is the end of the stream (`IORING_OP_RECV` with a buffer that the kernel chooses,
+/// Linux 5.19; before, and where no ring of buffers can be registered, `IORING_OP_POLL_ADD` and then a plain receive; recv(2)).
+///
+/// While nothing is there, no buffer is held. At the bound of the pool it waits until one comes back, and what arrives waits in the socket.
+///
+/// # Cancellation
+/// As [`recv`](super::recv): what arrives for a future that was dropped is served to the next call.
+pub fn recv_pooled(fd: &Fd) -> Laned<RecvPooled<Bytewise>> {
+    RecvPooled::new(fd, Bytewise)
+}
