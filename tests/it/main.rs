@@ -27,3 +27,5 @@ mod sendness;
 mod setup_errors;
 mod support;
 mod syscalls;
+#[cfg(feature = "tracing")]
+mod tracing;

@@ -362,6 +362,8 @@ impl Drop for Executor {
         self.close();
         let hooks = (self.home.hook.take(), self.home.surroundings.take());
         let panics = guarded(|| drop(hooks));
+        #[cfg(feature = "watch")]
+        let panics = panics + guarded(|| drop(self.home.watcher.take()));
         add(&self.home.counters.destructor_panics, panics.into());
         self.clear(Some(Instant::now() + DROP_WITHIN));
         if self.home.list.len() > 0 {
@@ -388,6 +390,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    #[cfg(feature = "watch")]
+    let future = crate::task::watched::watched(future);
     let (listed, queued, joiner) = new_task(future, home, home.anchor());
     add(&home.counters.spawned, 1);
     if home.leaking.get() || home.ended.get() {

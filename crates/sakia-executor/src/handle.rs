@@ -117,6 +117,8 @@ impl Handle {
         if let Some(home) = self.core.home() {
             return spawn_in(&home, future);
         }
+        #[cfg(feature = "watch")]
+        let future = crate::task::watched::watched(future);
         let (task, joiner) = new_elsewhere(future, self.core.clone());
         CoreRef::send(task);
         JoinHandle::new(joiner)
@@ -152,6 +154,12 @@ impl Handle {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
+        #[cfg(feature = "watch")]
+        let make = {
+            use crate::task::watched::{origin, watched_from};
+            let origin = origin();
+            move || watched_from(origin, make())
+        };
         let (task, joiner) = new_elsewhere_by(make, self.core.clone());
         CoreRef::send(task);
         JoinHandle::new(joiner)

@@ -39,7 +39,7 @@
 //! `executor` the loop and the end; `queue` the ready queue; `remote` what other threads reach; `local` what they do
 //! not; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound`, `handle` what users hold; `context` the free functions;
 //! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs`, `task/newborn.rs`,
-//! `task/waker.rs` and `remote.rs`;
+//! `task/waker.rs`, `task/watched.rs` and `remote.rs`;
 //! the rest is denied it.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -83,4 +83,7 @@ pub use remote::Entered;
 pub use request::ShutdownRequested;
 pub use surroundings::Surroundings;
 pub use task::TaskId;
+#[cfg(feature = "watch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
+pub use task::watched::{Watch, Watcher};
 pub use yield_now::{YieldNow, yield_now};

@@ -23,6 +23,8 @@ pub(crate) struct Local {
     pub(crate) counters: Counters,
     pub(crate) hook: RefCell<Option<PanicHook>>,
     pub(crate) surroundings: RefCell<Option<Rc<dyn Surroundings>>>,
+    #[cfg(feature = "watch")]
+    pub(crate) watcher: RefCell<Option<Rc<crate::Watcher>>>,
     /// The owner's half of the count of references to the core.
     pub(crate) refs: Cell<isize>,
     /// The root was woken on this thread.
@@ -53,6 +55,8 @@ impl Local {
             counters: Counters::default(),
             hook: RefCell::new(None),
             surroundings: RefCell::new(None),
+            #[cfg(feature = "watch")]
+            watcher: RefCell::new(None),
             refs: Cell::new(1),
             root_woken: Cell::new(false),
             closed: Cell::new(false),

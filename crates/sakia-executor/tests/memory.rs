@@ -59,7 +59,7 @@ fn warm() -> Executor {
 }
 
 #[test]
-#[cfg(not(feature = "track-origin"))]
+#[cfg(not(any(feature = "track-origin", feature = "watch")))]
 fn a_task_is_one_allocation_of_at_most_88_bytes_beyond_its_future() {
     let executor = warm();
     let future = |words: [u64; 4]| async move {

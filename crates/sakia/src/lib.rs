@@ -23,6 +23,26 @@
 //! * [`op`]: operations as such: a receipt of a cancel, a time limit that gives the buffer back, [`submit`] for opcodes of your own.
 //! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
 //! * [`fds`]: every descriptor that the runtime owns.
+//!
+//! # Features
+//! * `macros` (on by default): [`main`](macro@main) and [`test`](macro@test).
+//! * `bytes`: the types of the bytes crate are [buffers](buf).
+//! * `tracing`: what a runtime tells is told to the tracing crate as well, see below.
+//! * `track-origin`: [descriptors](FdInfo::origin) and tasks keep the place in the source that they come from.
+//! * `test-util`: a clock that stands still and [advances](time) by itself.
+//! * `sim`: a [simulated kernel](crate::KernelChoice), which runs a program as a seed says.
+//!
+//! # Tracing
+//! With the feature `tracing` each task has a span `task` (target `sakia::task`, level DEBUG; fields `task.id` and, with `track-origin`, `task.origin`). It is entered for each
+//! poll and for the drop of the task's future, and closed with it. It has no parent, for a task may outlive who spawned it; where events are to be told in the spawner's span as
+//! well, `future.instrument(Span::current())` says so. A task that is never polled has no span.
+//!
+//! A panic of a task is an event of level ERROR (target `sakia::task`). The end of a runtime is one of level INFO, or WARN if it was not clean, with the counts of its
+//! [report](ShutdownReport); and what an [`Event`] tells of a kernel that is denied, or a ring that is smaller, is a WARN (target `sakia::runtime`). Hooks of the
+//! [`Builder`]'s are called as ever, after that.
+//!
+//! A subscriber for the thread must be there when the runtime is built for the events of its making, and when it ends for those of its end. Where a subscriber wants no spans of
+//! that level, none are made.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -40,6 +60,8 @@ mod shutdown;
 #[cfg(feature = "sim")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
 pub mod sim;
+#[cfg(feature = "tracing")]
+mod trace;
 
 pub use builder::Builder;
 pub use event::Event;

@@ -148,8 +148,12 @@ impl Runtime {
     }
 
     pub(crate) fn build(builder: Builder) -> io::Result<Self> {
+        #[cfg(feature = "tracing")]
+        let builder = crate::trace::attach(builder);
         let driver = Driver::new(&builder.driver)?;
         let executor = Executor::new(Arc::new(RingUnpark(driver.unparker())));
+        #[cfg(feature = "tracing")]
+        crate::trace::watch(&executor);
         if let Some(hook) = builder.on_task_panic {
             executor.set_panic_hook(hook);
         }

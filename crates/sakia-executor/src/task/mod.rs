@@ -15,6 +15,9 @@ pub(crate) mod raw;
 pub(crate) mod state;
 #[allow(unsafe_code)]
 mod waker;
+#[cfg(feature = "watch")]
+#[allow(unsafe_code)]
+pub(crate) mod watched;
 
 pub use id::TaskId;
 pub(crate) use id::TaskIds;

@@ -10,3 +10,5 @@ mod panics;
 mod sendness;
 mod tasks;
 mod threads;
+#[cfg(feature = "watch")]
+mod watches;
