@@ -97,7 +97,7 @@ impl<O: Op> Submit<O> {
     }
 
     /// Takes the op out, if the kernel does not have it.
-    pub(super) fn take_idle(&mut self) -> Option<O> {
+    pub(crate) fn take_idle(&mut self) -> Option<O> {
         self.is_idle().then(|| {
             self.stage = Stage::Gone;
             // SAFETY: at `Idle` the value is initialised, and `Gone` keeps everybody from reading it again.
@@ -105,7 +105,7 @@ impl<O: Op> Submit<O> {
         })
     }
 
-    pub(super) fn idle_mut(&mut self) -> Option<&mut O> {
+    pub(crate) fn idle_mut(&mut self) -> Option<&mut O> {
         // SAFETY: at `Idle` the value is initialised, and the borrow of `self` keeps it so.
         self.is_idle().then(|| unsafe { self.op.assume_init_mut() })
     }

@@ -183,12 +183,8 @@ impl<O: LaneOp> Laned<O> {
         }
     }
 
-    /// It may have been the one for whom an orphan of the lane in was kept armed.
     fn release_orphan(&self) {
-        let orphan = self.fd.lane(O::SIDE).orphan();
-        if let (Pass::Holding, Side::In, Some(tag)) = (self.pass, O::SIDE, orphan) {
-            self.fd.driver().cancel_if_idle(&self.fd, Side::In, tag);
-        }
+        release_orphan(&self.fd, O::SIDE, self.pass);
     }
 
     fn finish(&mut self, result: O::Result) -> Poll<O::Result> {
@@ -206,6 +202,13 @@ impl<O: LaneOp> Laned<O> {
             Some(Step::Done(result)) => self.finish(result),
             _ => panic!("an op was polled after it had completed"),
         }
+    }
+}
+
+/// Whoever goes may have been the one for whom an orphan of the lane in was kept armed.
+pub(super) fn release_orphan(fd: &FdRef, side: Side, pass: Pass) {
+    if let (Pass::Holding, Side::In, Some(tag)) = (pass, side, fd.lane(side).orphan()) {
+        fd.driver().cancel_if_idle(fd, Side::In, tag);
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod cancel;
 pub(crate) mod dispatch;
 pub(crate) mod doubt;
 pub(crate) mod future;
+pub(crate) mod held;
 pub(crate) mod lane;
 pub(crate) mod laned;
 pub(crate) mod table;

@@ -17,6 +17,7 @@ mod reads;
 mod reliefs;
 mod rests;
 mod signals;
+mod splices;
 mod stuck;
 mod wakers;
 mod wakes;
