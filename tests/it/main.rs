@@ -27,5 +27,6 @@ mod sendness;
 mod setup_errors;
 mod support;
 mod syscalls;
+mod timeouts;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -13,8 +13,15 @@ use crate::registration::{Deadline, Registration};
 /// clock is not read for it. A future that is ready at its first poll touches neither clock nor timers. When the future is ready and the
 /// time is up at once, the future wins. A duration of zero polls the future once.
 ///
-/// The future that comes back keeps `future` twice over in its own size, as every `async` block does with what it pins.
-/// Where that counts, or where the inner future must survive, use [`Timeout::new`] with something `Unpin`.
+/// # Which form where
+/// - To be awaited at once: `timeout(limit, future).await`.
+/// - To go on with the same future when it is late, or again and again in a loop: pin it, and bound the pin, `timeout(limit, future.as_mut()).await`. It is
+///   not begun anew, and what it has done so far is not lost.
+/// - For one time limit over several rounds of a `select!`: pin the bounded future and give `&mut bounded` to each round. Its time goes on counting.
+/// - To be kept in a struct, or moved about once it was polled: [`Timeout::new`] of something `Unpin`: an operation of sakia's, a `pin!`, a `Box::pin`.
+///
+/// What this function returns has no name and is not `Unpin`, whatever `future` is: to pin a future inside a struct of ours takes unsafe code, which this crate has none of,
+/// or a box, which costs an allocation, and so it is a block of async code that pins it. Such a block keeps what it pins twice over in its size; where that counts, bound a pin.
 ///
 /// # Examples
 /// ```
@@ -23,6 +30,23 @@ use crate::registration::{Deadline, Registration};
 /// # async fn example() {
 /// let nothing = std::future::pending::<()>();
 /// assert!(sakia_time::timeout(Duration::from_millis(1), nothing).await.is_err());
+/// # }
+/// ```
+/// A future that is never begun anew, and a word at each second that it takes:
+/// ```
+/// use std::pin::pin;
+/// use std::time::Duration;
+/// use sakia_time::timeout;
+///
+/// # async fn fetch() -> u32 { 7 }
+/// # async fn example() -> u32 {
+/// let mut fetching = pin!(fetch());
+/// loop {
+///     match timeout(Duration::from_secs(1), fetching.as_mut()).await {
+///         Ok(answer) => return answer,
+///         Err(_) => println!("still at it"),
+///     }
+/// }
 /// # }
 /// ```
 ///
@@ -106,7 +130,9 @@ fn poll_both<F: Future>(
 /// Bounds a future that is `Unpin`, and gives it back.
 ///
 /// This is [`timeout`] with a name: for futures that are kept in a struct, and for those that are needed after the time is up. Everything in sakia that reaches the kernel
-/// is `Unpin`; so is `pin!(any_future)`.
+/// is `Unpin`; so are `pin!(any_future)`, `&mut` of what is `Unpin`, and `Box::pin(any_future)`.
+///
+/// After it has said that the time is up it may be polled on: it gives the future's output when that is ready, and says again that it is late if not.
 ///
 /// # Examples
 /// ```
@@ -119,6 +145,22 @@ fn poll_both<F: Future>(
 ///     // Late, but not lost.
 ///     bounded.into_inner().await;
 /// }
+/// # }
+/// ```
+/// In a struct, of any future:
+/// ```
+/// use sakia_time::Timeout;
+/// use std::pin::Pin;
+/// use std::time::Duration;
+///
+/// struct Job {
+///     work: Timeout<Pin<Box<dyn Future<Output = u32>>>>,
+/// }
+///
+/// let work = Box::pin(async { 7 });
+/// let job = Job { work: Timeout::new(Duration::from_secs(1), work) };
+/// # async fn example(job: Job) {
+/// assert_eq!(job.work.await, Ok(7));
 /// # }
 /// ```
 ///
