@@ -66,11 +66,9 @@ impl CloseTable {
 
     /// Whether a close of such a descriptor is pending.
     pub(crate) fn any_pending(&self, is: impl Fn(Kind) -> bool) -> bool {
-        self.unanswered > 0
-            && self
-                .entries
-                .iter()
-                .any(|(_, close)| close.result.is_none() && is(close.what.kind))
+        self.entries
+            .iter()
+            .any(|(_, close)| close.result.is_none() && is(close.what.kind))
     }
 
     /// Wakes this one when the next close is answered.
@@ -146,18 +144,12 @@ impl Driver {
     }
 
     fn close_as(&self, fd: KernelFd, what: What, how: How) {
-        if how == How::Now || self.phase() == Phase::Ended || !self.push_close(&fd, what, how, None)
-        {
-            self.close_now(fd);
-            return;
+        let by_ring = how != How::Now && self.phase() != Phase::Ended;
+        if by_ring && self.push_close(&fd, what, how, None) {
+            // The table owns the number now.
+            let _ = fd.into_raw();
         }
-        // The table owns the number now.
-        let _ = fd.into_raw();
-    }
-
-    /// close(2), with nobody to tell the error to.
-    pub(crate) fn close_now(&self, fd: KernelFd) {
-        let _ = self.call(Call::Close(fd));
+        // Else it is dropped, which is close(2), with nobody to tell the error to.
     }
 
     /// Pushes a CLOSE; `false` if the ring cannot take it, or is the parent's.
@@ -228,7 +220,7 @@ impl Driver {
     /// The kernel, or a server, has answered a close with `ECANCELED`: only if it was not tried is the number still ours.
     fn close_if_untried(&self, raw: RawFd, file: Option<Device>) {
         if file.is_some() && self.device(raw) == file {
-            self.close_now(KernelFd::adopt(raw));
+            drop(KernelFd::adopt(raw));
         }
     }
 
@@ -239,14 +231,6 @@ impl Driver {
             info.state = FdState::InDoubt;
         }
         infos
-    }
-
-    /// Takes the results of closes that nobody will ask for any more.
-    pub(crate) fn forget_close_results(&self) {
-        self.core()
-            .closes
-            .entries
-            .retain(|_, close| close.result.is_none());
     }
 }
 
@@ -380,3 +364,6 @@ impl Drop for Close {
         }
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;

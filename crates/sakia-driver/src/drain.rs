@@ -5,6 +5,8 @@
 //! means that an op is done: closing a ring is no barrier, so what is in flight at the deadline is quarantined: it
 //! goes to the thread's graveyard with its ring, and its memory is not freed before a completion says so.
 
+mod pause;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,12 +19,10 @@ use crate::kernel::abi::opcode;
 use crate::kernel::{Entered, Kernel, Wait};
 use crate::op::Refusal;
 use crate::op::table::{Own, Tag};
+use pause::Pause;
 
 /// The longest single wait of a drain: how late a lost wake could make it.
 const STEP: Duration = Duration::from_millis(20);
-/// How long an op that was cancelled has before it is cancelled again: doubled each time, up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a drain did and what it had to leave behind.
 #[derive(Clone, Debug, Default)]
@@ -121,8 +121,7 @@ impl Driver {
     }
 
     fn reap_all(&self, deadline: Instant) {
-        let mut pause = FIRST_PAUSE;
-        let mut ask_at = self.now() + pause;
+        let mut pause = Pause::new(self.now());
         let mut cancelled = CancelRound::default();
         loop {
             let now = self.now();
@@ -136,21 +135,19 @@ impl Driver {
                 return;
             }
             let before = self.progress();
-            let wait = ask_at
+            let wait = pause
+                .end()
                 .min(deadline)
                 .saturating_duration_since(now)
                 .min(STEP);
             let turned = self.turn(Park::For(wait), || false);
             if self.progress() != before {
-                pause = FIRST_PAUSE;
-                ask_at = self.now() + pause;
-            } else if late || turned.is_err() && now + STEP >= deadline {
+                pause = Pause::new(self.now());
+            } else if late {
                 return;
-            } else if self.now() >= ask_at {
-                // Nothing came: the next round asks again, a little later each time. The clock decides and not the turn, which
-                // also returns for the answers to cancels that found nothing to end.
-                pause = (pause * 2).min(LAST_PAUSE);
-                ask_at = self.now() + pause;
+            } else if pause.is_over(self.now()) {
+                // Nothing came: the next round asks again. The clock decides and not the turn, which also returns for the answers to
+                // cancels that found nothing to end.
                 cancelled.again = true;
             } else if turned.is_err() {
                 // The ring is dead and did not wait: what it holds will not end, and the loop must not spin.
@@ -190,7 +187,7 @@ impl Driver {
                 push_cancel(&mut core, tag.0);
             }
         }
-        if core.eventfd_armed && (round.again || round.asked.is_none()) {
+        if core.eventfd_armed {
             push_cancel(&mut core, Tag::own(Own::Eventfd));
         }
         round.asked = Some(late);
@@ -253,7 +250,6 @@ impl Driver {
         for done in done {
             self.close_adopted(done);
         }
-        self.forget_close_results();
         let mut core = self.core();
         let mut wakers = core.table.take_wakers();
         wakers.extend(core.buffers.take_wakers());
@@ -273,3 +269,6 @@ struct CancelRound {
     /// Whether the next round asks for everything once more.
     again: bool,
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;

@@ -19,6 +19,8 @@ mod graveyard;
 mod host;
 mod kernel;
 mod mounts;
+#[cfg(all(test, feature = "sim"))]
+mod on_model;
 mod op;
 pub mod ops;
 mod pool;

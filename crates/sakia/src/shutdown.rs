@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::runtime::Inner;
 use crate::{Event, ShutdownReport};
 
-/// A deadline that is further off than this is as good as none, and `Instant` can hold it.
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A deadline that is further off than this (a century) is as good as none, and `Instant` can hold it.
+const FAR: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Ends a runtime and says what became of everything.
 pub(crate) fn run(inner: &Rc<Inner>, within: Duration) -> ShutdownReport {

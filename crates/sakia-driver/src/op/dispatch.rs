@@ -5,7 +5,6 @@
 //! poll may need a turn, so turns nest, and the inner ones only dispatch. The running loop and the drain use the same code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::task::Waker;
 
 use super::lane::{Leftover, Next, Side};
@@ -94,8 +93,6 @@ impl Driver {
     }
 
     fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
-        // One count is the op's own: any other is a handle, or a future that outlives it and is to be served.
-        let leftover = leftover.filter(|_| Rc::strong_count(fd) > 1);
         let watcher = fd.lane(side).orphan_ended(leftover);
         self.pending().wakes.extend(watcher);
         self.next_in_lane(fd, side, |waker| self.wake_later(waker));
@@ -191,3 +188,6 @@ impl Driver {
         }
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;

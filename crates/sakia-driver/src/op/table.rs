@@ -153,7 +153,6 @@ pub(crate) enum Abandoned {
 /// Numbers that a report wants.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) submitted: u64,
     pub(crate) completed: u64,
     pub(crate) cancelled: u64,
     pub(crate) stale: u64,
@@ -196,7 +195,6 @@ impl Table {
             self.generations.push(1);
         }
         self.in_flight += 1;
-        self.counts.submitted += 1;
         Some(Tag::new(index, self.generations[index]))
     }
 

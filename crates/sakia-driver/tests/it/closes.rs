@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sakia_driver::{FdState, Kind, ops};
@@ -145,6 +146,12 @@ fn a_socket_with_linger_is_closed_by_the_table_and_does_not_block_the_drop() {
         closing.iter().map(|fd| fd.number).collect::<Vec<_>>(),
         [raw]
     );
+    turns(&driver, 1);
+    assert!(
+        start.elapsed() < Duration::from_millis(500),
+        "nor the ring: {:?}",
+        start.elapsed()
+    );
     let report = end(&driver);
     assert_eq!(report.closes_drained, 1);
     assert!(!report.closed.is_empty());
@@ -172,6 +179,29 @@ fn an_awaited_close_of_a_lingering_socket_is_told_its_result_and_a_dropped_one_c
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     }
     end(&driver);
+}
+
+#[test]
+fn what_needs_no_wait_is_closed_at_the_first_poll_after_the_end_too() {
+    let driver = driver();
+    let file = |driver| adopt(driver, File::open("/dev/null").unwrap(), Kind::File);
+    let mut close = sakia_driver::close(file(&driver));
+    assert!(matches!(poll(&driver, &mut close), Poll::Ready(Ok(()))));
+    // Another handle is left, and an op on it.
+    let (ours, _peer) = pair(&driver);
+    let mut read = ops::recv(&ours, Vec::with_capacity(8));
+    assert!(poll(&driver, &mut read).is_pending());
+    let mut close = sakia_driver::close(ours.clone());
+    assert!(matches!(poll(&driver, &mut close), Poll::Ready(Ok(()))));
+    drop((read, ours));
+    let late = file(&driver);
+    let raw = late.as_fd().as_raw_fd();
+    let report = end(&driver);
+    assert_eq!(report.closes_drained, 0, "none went through the table");
+    assert_eq!(report.still_held.len(), 1);
+    let mut close = sakia_driver::close(late);
+    assert!(matches!(poll(&driver, &mut close), Poll::Ready(Ok(()))));
+    assert!(driver.fds().iter().all(|fd| fd.number != raw));
 }
 
 #[test]

@@ -154,6 +154,25 @@ fn sockets_and_opens_dropped_in_flight_leave_no_descriptor() {
 }
 
 #[test]
+fn what_ends_when_it_is_asked_to_is_reaped_though_the_deadline_has_passed() {
+    let driver = driver_of(1);
+    let pairs: Vec<_> = (0..300).map(|_| pair(&driver)).collect();
+    let mut reads: Vec<_> = pairs
+        .iter()
+        .map(|(ours, _)| ops::recv(ours, Vec::with_capacity(4)))
+        .collect();
+    for read in &mut reads {
+        assert!(poll(&driver, read).is_pending());
+    }
+    let report = driver.end(Instant::now());
+    assert_eq!(
+        (report.ops_quarantined, report.ops_cancelled),
+        (0, 300),
+        "{report:?}"
+    );
+}
+
+#[test]
 fn a_forgotten_future_is_drained_like_any_other() {
     let driver = driver();
     let (ours, _peer) = pair(&driver);

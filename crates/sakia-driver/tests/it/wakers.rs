@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sakia_driver::{Driver, Kind, Park, ops};
 
-use crate::help::{Count, Odd, adopt, block_on, driver, end, on_drop, pair, poll, poll_by, turns};
+use crate::help::{
+    Count, Odd, Tracked, adopt, block_on, driver, end, on_drop, pair, poll, poll_by, turns,
+};
 
 /// Touches the op table, the close table and the ring, and drops a handle.
 fn re_enter(driver: &Rc<Driver>) -> impl FnOnce() + 'static {
@@ -129,6 +131,44 @@ fn what_the_look_before_parking_completes_keeps_the_thread_awake() {
     );
     drop(nop);
     end(&driver);
+}
+
+#[test]
+fn a_wake_alone_or_a_release_alone_that_the_look_before_parking_leaves_keeps_the_thread_awake() {
+    for wake in [true, false] {
+        let driver = driver();
+        let (ours, _peer) = pair(&driver);
+        let drops = Rc::new(Cell::new(0));
+        let buf = Tracked {
+            bytes: Vec::with_capacity(4),
+            drops: drops.clone(),
+        };
+        let mut read = ops::recv(&ours, buf);
+        assert!(poll(&driver, &mut read).is_pending());
+        let count = Count::new(None);
+        let mut nop = ops::nop();
+        if wake {
+            // The future outlives the handle, so that nothing is released.
+            assert!(poll_by(&driver, &mut nop, &count.clone().into()).is_pending());
+        }
+        let mut read = Some(read).filter(|_| wake);
+        let mut close_me = Some(ours);
+        let start = std::time::Instant::now();
+        driver
+            .turn(Park::For(Duration::from_secs(2)), || {
+                close_me.take();
+                false
+            })
+            .unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1), "wake: {wake}");
+        assert_eq!(
+            (count.wakes(), drops.get()),
+            if wake { (1, 0) } else { (0, 1) }
+        );
+        read.take();
+        drop(nop);
+        end(&driver);
+    }
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use sakia_driver::ops;
 
-use crate::help::{Count, Tracked, block_on, driver, end, fill, pair, poll, poll_by, turns};
+use crate::help::{
+    Count, Tracked, block_on, driver, end, fill, pair, poll, poll_by, turn_for, turns,
+};
 
 /// Reads to the end of the stream, after a while.
 fn read_all(mut peer: UnixStream, after: Duration) -> JoinHandle<Vec<u8>> {
@@ -281,6 +283,36 @@ fn writes_detached_while_they_queue_arrive_in_order_although_handle_and_driver_e
     assert_eq!(report.ops_cancelled, 0, "{report:?}");
     let all = reader.join().unwrap();
     assert_eq!(all.len(), before + 600_010);
+    assert!(all[before..].is_sorted(), "each in its place");
+}
+
+#[test]
+fn a_write_that_waits_behind_detached_ones_is_woken_when_its_turn_comes() {
+    let driver = driver();
+    let (ours, peer) = pair(&driver);
+    let before = fill(&ours);
+    let mut first = ops::send_all(&ours, vec![b'1'; 200_000]).into_inner();
+    let mut second = ops::send_all(&ours, vec![b'2'; 10]).into_inner();
+    let third = ops::send_all(&ours, vec![b'3'; 10]);
+    assert!(poll(&driver, &mut first).is_pending());
+    assert!(poll(&driver, &mut second).is_pending());
+    let mut third = third;
+    let count = Count::new(Some(&driver));
+    assert!(poll_by(&driver, &mut third, &count.clone().into()).is_pending());
+    turns(&driver, 1);
+    second.detach();
+    first.detach();
+    let reader = read_all(peer, Duration::ZERO);
+    let until = Instant::now() + Duration::from_secs(10);
+    while count.wakes() == 0 {
+        assert!(Instant::now() < until, "nobody wakes the third");
+        turn_for(&driver, Duration::from_millis(1));
+    }
+    block_on(&driver, third).0.unwrap();
+    drop(ours);
+    end(&driver);
+    let all = reader.join().unwrap();
+    assert_eq!(all.len(), before + 200_020);
     assert!(all[before..].is_sorted(), "each in its place");
 }
 

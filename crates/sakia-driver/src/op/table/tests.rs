@@ -94,6 +94,89 @@ fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
 }
 
 #[test]
+fn index_and_generation_share_the_whole_tag() {
+    assert_eq!(Tag::new(OWN_INDEX as usize, LAST_GENERATION), Tag(u64::MAX));
+    let tag = Tag::new(0x65_4321, 0x98_7654_3210);
+    assert_eq!(tag.index(), 0x65_4321);
+    assert_eq!(tag.index32(), 0x65_4321);
+    assert_eq!(tag.generation(), 0x98_7654_3210);
+}
+
+#[test]
+fn a_cancel_is_asked_for_once_and_counted_as_often_as_it_is_pushed() {
+    let mut table = Table::default();
+    let idle = insert(&mut table, Yields::Nothing);
+    let tag = insert(&mut table, Yields::Nothing);
+    assert_eq!(table.times_asked(tag), Some(0));
+    assert!(table.asked_of(tag.index32()).is_none(), "nobody has asked");
+    assert!(table.cancel_once(tag));
+    assert!(!table.cancel_once(tag));
+    assert_eq!(table.times_asked(tag), Some(1));
+    assert!(table.count_asked(tag));
+    assert_eq!(table.times_asked(tag), Some(2));
+    assert_eq!(table.asked_of(tag.index32()), Some(tag));
+    assert_eq!(table.times_asked(idle), Some(0), "each for itself");
+    assert!(table.asked_of(99).is_none());
+    table.complete(cqe(tag, 0, 0), None);
+    assert!(!table.count_asked(tag) && !table.cancel_once(tag));
+    assert!(table.asked_of(tag.index32()).is_none(), "it has ended");
+}
+
+#[test]
+fn what_an_op_was_not_told_of_can_be_taken_before_its_end() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    for res in [1, 2] {
+        table.complete(cqe(tag, res, crate::kernel::abi::CQE_F_MORE), None);
+    }
+    let told: Vec<_> = table.take_more(tag);
+    let told: Vec<_> = told.iter().map(|done| done.result().ok()).collect();
+    assert_eq!(told, [Some(1), Some(2)]);
+    assert!(matches!(table.poll(tag, Waker::noop()), Polled::OtherWaker));
+}
+
+#[test]
+fn whoever_waits_is_the_last_that_said_so() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    let (old, new) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let (mine, theirs) = (Waker::from(old), Waker::from(new.clone()));
+    assert!(table.set_waker(tag, mine.clone()).is_some());
+    assert!(matches!(table.poll(tag, &mine), Polled::Pending));
+    assert!(matches!(table.poll(tag, &theirs), Polled::OtherWaker));
+    let before = table.set_waker(tag, theirs).expect("who waited before");
+    assert!(before.will_wake(&mine));
+    let taken = table.take_wakers();
+    assert_eq!(taken.len(), 1);
+    taken[0].wake_by_ref();
+    assert_eq!(new.0.load(Ordering::Relaxed), 1);
+    assert!(table.take_wakers().is_empty());
+}
+
+#[test]
+fn results_that_nobody_took_are_listed_and_emptied() {
+    let mut table = Table::default();
+    let open = |table: &mut Table| {
+        let fd = std::fs::File::open("/dev/null").expect("/dev/null is there");
+        let tag = insert(table, Yields::Descriptor(Kind::File));
+        (tag, fd.into_raw_fd())
+    };
+    let (done, fd) = open(&mut table);
+    let flying = insert(&mut table, Yields::Nothing);
+    assert!(table.may_yield(done) && !table.may_yield(flying));
+    table.complete(cqe(done, fd, 0), None);
+    assert_eq!(table.adopted(), [(fd, Kind::File)]);
+    let live: Vec<_> = table.live().map(|(tag, ..)| tag).collect();
+    assert_eq!(live, [flying]);
+    let all = table.take_done();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].fd.as_ref().map(AsRawFd::as_raw_fd), Some(fd));
+    assert!(table.adopted().is_empty());
+    assert!(matches!(table.poll(done, Waker::noop()), Polled::Gone));
+    assert_eq!(table.in_flight(), 1);
+}
+
+#[test]
 fn a_slot_whose_generations_are_spent_is_never_used_again() {
     let mut table = Table::default();
     let first = insert(&mut table, Yields::Nothing);
