@@ -10,8 +10,9 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::executor::{cancel, keep_in};
+use crate::executor::keep_in;
 use crate::remote::Home;
+use crate::steps::cancel;
 use crate::surroundings::inside;
 use crate::sync::thread;
 use crate::task::outcome::{Keeper, Lost};

@@ -1,9 +1,8 @@
 //! The executor: the loop that polls tasks, and the end that drops them.
 //!
-//! Policy only: who is polled when, and what a task's end means. Memory and races are in `task/` and `remote.rs`.
+//! Policy only: who is polled when. One task's step is in `steps.rs`, memory and races are in `task/` and `remote.rs`.
 //! No I/O, no clock but the deadline of [`Executor::clear`].
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -13,11 +12,12 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::error::TaskPanic;
-use crate::local::{Local, add};
+use crate::local::add;
 use crate::remote::{Entered, Home};
+use crate::steps::{cancel, leak, step, take_remote};
 use crate::task::guard::guarded;
 use crate::task::outcome::{Keeper, new_task};
-use crate::task::raw::{Polled, TaskRef};
+use crate::task::raw::TaskRef;
 use crate::task::state::own;
 use crate::{Cleared, JoinHandle, Stats, Unpark};
 
@@ -126,19 +126,21 @@ impl Executor {
     /// ```
     pub fn run(&self, budget: usize, mut before_poll: impl FnMut()) -> usize {
         let home = &self.home;
-        let _entered = home.enter();
+        let _entered = (!home.is_current()).then(|| home.enter());
         let _depth = Depth::enter(home);
-        take_remote(home, budget);
+        if home.seems_poppable() {
+            take_remote(home, budget);
+        }
         let ready = home.ready.begin_lap().min(budget);
         let mut polls = 0;
         for _ in 0..ready {
-            if home.ready.len() == 0 {
-                // A `run` within a poll has emptied it.
+            let Some(task) = home.ready.pop() else {
+                // A `run` within a poll has emptied the queue.
                 break;
-            }
+            };
+            let task = Unpolled::new(home, task);
             before_poll();
-            let Some(task) = home.ready.pop() else { break };
-            polls += usize::from(step(home, task));
+            polls += usize::from(step(home, task.take()));
         }
         polls
     }
@@ -409,118 +411,6 @@ where
     JoinHandle::new(joiner)
 }
 
-/// Moves what other threads woke to the ready queue, at most `budget` tasks.
-fn take_remote(home: &Home, budget: usize) {
-    // Each task is in the remote queue at most once; more than there are tasks are repeats by busy threads.
-    for _ in 0..budget.min(home.list.len().saturating_add(64)) {
-        let Some(task) = home.pop_remote() else { break };
-        let aborted = task.take_remote();
-        let own = task.own(home);
-        if task.adopt(home) {
-            add(&home.counters.spawned, 1);
-            home.list.push_back(task.clone(), home);
-            if aborted || home.closed.get() {
-                own.set(own::ABORT);
-            }
-            home.ready.push(task);
-            continue;
-        }
-        if aborted {
-            own.set(own::ABORT);
-        }
-        if !own.has(own::QUEUED | own::ENDING) {
-            own.set(own::QUEUED);
-            home.ready.push(task);
-        }
-    }
-}
-
-/// Polls or drops one task from the ready queue; true if it was polled.
-fn step(home: &Home, task: TaskRef) -> bool {
-    let own = task.own(home);
-    if own.has(own::ENDING) {
-        return false;
-    }
-    if own.has(own::KEPT) {
-        // A Bound that was dropped elsewhere: no borrow is left, though a guard may have been forgotten.
-        task.end_use(home);
-    }
-    if own.has(own::RUNNING) {
-        // We are inside its own poll: not now.
-        home.ready.push(task);
-        return false;
-    }
-    own.clear(own::QUEUED);
-    if own.has(own::ABORT) {
-        drop(home.list.remove(&task, home));
-        cancel(home, task, &home.counters.aborted);
-        return false;
-    }
-    let outer = home.task.replace(Some(task.id()));
-    let polled = task.poll(home);
-    home.task.set(outer);
-    if let Polled::Ended(panics) = polled {
-        add(&home.counters.destructor_panics, panics.into());
-        ended(home, task);
-    }
-    true
-}
-
-/// Carries out the end of a task whose outcome is in its slot.
-fn ended(home: &Home, task: TaskRef) {
-    // Out of the list before any user code: a `clear` in the hook must not meet it.
-    drop(home.list.remove(&task, home));
-    let mut panics = 0;
-    if let Some(payload) = task.payload(home) {
-        add(&home.counters.panicked, 1);
-        let hook = home.hook.borrow().clone();
-        if let Some(hook) = hook {
-            let panic = TaskPanic {
-                id: task.id(),
-                payload,
-                #[cfg(feature = "track-origin")]
-                origin: task.origin(),
-            };
-            panics += guarded(|| hook(&panic));
-            panics += guarded(|| drop(hook));
-        }
-    } else {
-        add(&home.counters.completed, 1);
-    }
-    panics += task.finish(home);
-    add(&home.counters.destructor_panics, panics.into());
-}
-
-/// Drops the future of a task that is out of the list, and counts it in `counter`; tells how many panics there were.
-pub(crate) fn cancel(local: &Local, task: TaskRef, counter: &Cell<u64>) -> u32 {
-    uncount(local, &task, counter);
-    let outer = local.task.replace(Some(task.id()));
-    let mut panics = task.drop_future(local);
-    local.task.set(outer);
-    panics += task.finish(local);
-    add(&local.counters.destructor_panics, panics.into());
-    panics
-}
-
-/// Leaks the future of a task that is out of the list; tells how many panics the handle's waker threw.
-fn leak(local: &Local, task: TaskRef) -> u32 {
-    add(&local.counters.leaked, 1);
-    uncount(local, &task, &Cell::new(0));
-    task.leak_future(local);
-    let panics = task.finish(local);
-    add(&local.counters.destructor_panics, panics.into());
-    panics
-}
-
-/// Counts the end of a task in `counter`, or that of a `Bound`'s value where its beginning was.
-fn uncount(local: &Local, task: &TaskRef, counter: &Cell<u64>) {
-    if task.own(local).has(own::KEPT) {
-        local.kept.set(local.kept.get() - 1);
-    } else {
-        add(counter, 1);
-    }
-}
-
 /// Puts a value into the list of an executor that the caller knows by its home.
 #[cfg_attr(feature = "track-origin", track_caller)]
 pub(crate) fn keep_in<T: 'static>(home: &Home, value: T) -> Keeper<T> {
@@ -569,6 +459,36 @@ fn forget_ended(home: &Home) {
     for task in home.ready.take_all() {
         if !task.own(home).has(own::ENDING) {
             home.ready.push(task);
+        }
+    }
+}
+
+/// A task that has left the ready queue and goes back to its front if nobody takes it.
+struct Unpolled<'a> {
+    home: &'a Home,
+    task: Option<TaskRef>,
+}
+
+impl<'a> Unpolled<'a> {
+    #[inline]
+    fn new(home: &'a Home, task: TaskRef) -> Self {
+        Self {
+            home,
+            task: Some(task),
+        }
+    }
+
+    #[inline]
+    fn take(mut self) -> TaskRef {
+        self.task.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Unpolled<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.home.ready.push_front(task);
         }
     }
 }

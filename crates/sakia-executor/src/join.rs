@@ -68,7 +68,7 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle {
-            task: self.joiner.task().clone(),
+            task: TaskRef::clone(&self.joiner.task()),
         }
     }
 
@@ -114,8 +114,8 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.joiner.poll(cx.waker()).map(|outcome| match outcome {
             Outcome::Value(value) => Ok(value),
-            Outcome::Panic(payload) => Err(JoinError::panic(self.joiner.task(), payload)),
-            Outcome::Cancelled => Err(JoinError::cancelled(self.joiner.task())),
+            Outcome::Panic(payload) => Err(JoinError::panic(&self.joiner.task(), payload)),
+            Outcome::Cancelled => Err(JoinError::cancelled(&self.joiner.task())),
         })
     }
 }

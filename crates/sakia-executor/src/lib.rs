@@ -31,16 +31,15 @@
 //! - Wakers are `Send + Sync` and sound everywhere, also after the executor has ended. On the owner's thread a wake
 //!   makes no atomic read-modify-write; from another thread it is wait-free, allocates nothing and has no capacity.
 //! - A panic in a task, in its future's destructor, in its output's or in its payload's ends that task alone.
-//! - One allocation a task: 80 bytes beside the future (or its output, if that is larger).
+//! - One allocation a task: 72 bytes beside the future (or its output, if that is larger).
 //! - The end drops every task, suspended ones too, iteratively, and tells what came of it.
 //!
 //! # The rooms
 //!
-//! `executor` the loop and the end; `queue` the ready queue; `remote` what other threads reach; `local` what they do
-//! not; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound`, `handle` what users hold; `context` the free functions;
-//! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/outcome.rs`, `task/list.rs`, `task/newborn.rs`,
-//! `task/waker.rs`, `task/watched.rs` and `remote.rs`;
-//! the rest is denied it.
+//! `executor` the loop and the end, `steps` what it does with one task; `queue` the ready queue; `remote` what other threads reach, `root` the
+//! waker of the root; `local` what they do not reach; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound`, `handle` what users hold; `context` the free functions;
+//! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/cell.rs`, `task/outcome.rs`, `task/join_waker.rs`, `task/list.rs`,
+//! `task/newborn.rs`, `task/waker.rs`, `task/watched.rs`, `remote.rs` and `root.rs`; the rest is denied it.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -60,6 +59,9 @@ mod queue;
 #[allow(unsafe_code)]
 mod remote;
 mod request;
+#[allow(unsafe_code)]
+mod root;
+mod steps;
 mod surroundings;
 mod sync;
 mod task;

@@ -1,24 +1,23 @@
 //! The ready queue: first in, first out, on the owner's thread alone.
 //!
 //! Not intrusive, so that an idle task pays no link for it; it grows with the number of ready tasks, and gives memory
-//! back when it has been much too large for a while.
+//! back when it has become much too large: each lap the peak that it remembers sinks a little.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use crate::task::raw::TaskRef;
 
-/// Capacity below which nothing is given back.
-const KEEP: usize = 1024;
-/// Laps between two looks at the capacity.
-const LAPS: u32 = 256;
+/// Capacity below which nothing is given back: less than 128 KiB an allocator would keep to itself anyway.
+const KEEP: usize = 16 << 10;
+/// The part of the peak that is forgotten each lap: one of so many.
+const SINKS: usize = 64;
 
 /// The tasks that wait to be polled.
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
     tasks: RefCell<VecDeque<TaskRef>>,
-    laps: Cell<u32>,
-    /// The most that was seen since the last look.
+    /// The most that was seen lately.
     peak: Cell<usize>,
 }
 
@@ -27,6 +26,11 @@ impl Ready {
     #[inline]
     pub(crate) fn push(&self, task: TaskRef) {
         self.tasks.borrow_mut().push_back(task);
+    }
+
+    /// Puts a task back that was first.
+    pub(crate) fn push_front(&self, task: TaskRef) {
+        self.tasks.borrow_mut().push_front(task);
     }
 
     /// Takes the first task out.
@@ -41,20 +45,24 @@ impl Ready {
         self.tasks.borrow().len()
     }
 
-    /// Begins a lap: tells how many tasks wait, and shrinks now and then.
+    /// Begins a lap: tells how many tasks wait, and shrinks if that is long since much less than there is room for.
+    #[inline]
     pub(crate) fn begin_lap(&self) -> usize {
-        let len = self.len();
-        self.peak.set(self.peak.get().max(len));
-        self.laps.set(self.laps.get() + 1);
-        if self.laps.get() == LAPS {
-            self.laps.set(0);
-            let peak = self.peak.replace(0);
-            let mut tasks = self.tasks.borrow_mut();
-            if tasks.capacity() > KEEP && tasks.capacity() / 8 > peak {
-                tasks.shrink_to((peak * 2).max(KEEP));
-            }
+        let mut tasks = self.tasks.borrow_mut();
+        if tasks.capacity() > KEEP {
+            self.sink(&mut tasks);
         }
-        len
+        tasks.len()
+    }
+
+    #[cold]
+    fn sink(&self, tasks: &mut VecDeque<TaskRef>) {
+        let peak = self.peak.get();
+        let peak = tasks.len().max(peak - peak.div_ceil(SINKS));
+        self.peak.set(peak);
+        if tasks.capacity() / 8 > peak {
+            tasks.shrink_to((peak * 2).max(KEEP));
+        }
     }
 
     /// Takes everything out and gives the memory back.
@@ -73,13 +81,14 @@ mod tests {
     #[test]
     fn a_queue_that_was_large_once_gives_its_memory_back() {
         let executor = Executor::new(Arc::new(ThreadPark::new()));
-        for _ in 0..KEEP * 64 {
+        for _ in 0..KEEP * 8 {
             drop(executor.spawn(async {}));
         }
         let capacity = |executor: &Executor| executor.ready().tasks.borrow().capacity();
-        assert!(capacity(&executor) >= KEEP * 64);
+        assert!(capacity(&executor) >= KEEP * 8);
         executor.run(usize::MAX, || {});
-        for _ in 0..2 * LAPS {
+        assert!(capacity(&executor) >= KEEP * 8, "the next wave finds room");
+        for _ in 0..4 * SINKS {
             executor.run(usize::MAX, || {});
         }
         assert!(capacity(&executor) <= 2 * KEEP);

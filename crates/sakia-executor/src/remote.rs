@@ -1,4 +1,4 @@
-//! The part of an executor that other threads reach: its memory, the remote queue, the context, the root waker.
+//! The part of an executor that other threads reach: its memory, the remote queue, the context. (The root's waker is in `root.rs`.)
 //!
 //! The remote queue is the intrusive queue of Dmitry Vyukov: many threads push, one pops. A push is a swap and a
 //! store: wait-free, it allocates nothing and has no capacity, as the link lies in the task. The popping side is the
@@ -23,7 +23,6 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::Unpark;
 use crate::local::Local;
@@ -40,6 +39,7 @@ thread_key! {
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
 }
 
+#[inline]
 fn current() -> *const Core {
     // A const thread-local without a destructor never fails; null is the right answer if it did.
     CURRENT.try_with(Cell::get).unwrap_or(ptr::null())
@@ -63,22 +63,22 @@ impl Link {
 struct Apart<T>(T);
 
 /// One executor's memory, shared with its tasks and with every thread in the middle of a remote wake.
-struct Core {
+pub(crate) struct Core {
     /// Where the next link goes; written by every push.
     head: AtomicPtr<Link>,
     /// The atomic half of the count, times two, and `MERGED`.
     refs: AtomicUsize,
-    root_woken: AtomicBool,
+    pub(crate) root_woken: AtomicBool,
     /// Who is or waits to be the popping side: the owner from birth to the end, then late pushers. The one that found
     /// zero pops, for all that came meanwhile.
     poppers: AtomicUsize,
     /// New tasks are refused.
     closed: AtomicBool,
     /// The executor has ended: its owner pops no more.
-    ended: AtomicBool,
+    pub(crate) ended: AtomicBool,
     /// Panics of destructors that ran off the loop.
     panics: AtomicU64,
-    unpark: Arc<dyn Unpark>,
+    pub(crate) unpark: Arc<dyn Unpark>,
     request: Request,
     /// The owner.
     thread: Thread,
@@ -111,7 +111,8 @@ unsafe impl Send for CoreRef {}
 unsafe impl Sync for CoreRef {}
 
 impl CoreRef {
-    fn core(&self) -> &Core {
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
         // SAFETY: self is a counted reference, and the core lives until the last of them is dropped.
         let core = unsafe { self.0.as_ref() };
         core.memory.to_read();
@@ -127,6 +128,7 @@ impl CoreRef {
     }
 
     /// The owner's fields, if this thread is inside the executor.
+    #[inline]
     pub(crate) fn here(&self) -> Option<&Local> {
         // SAFETY: `CURRENT` holds a reference, so no other core can have this address; it is set by `Home::enter`
         // alone, and a Home never leaves its owner's thread. So this is the owner's thread.
@@ -159,6 +161,7 @@ impl CoreRef {
     }
 
     /// Pushes `task` to the ready queue of its executor, which must be the current one of this thread.
+    #[inline]
     pub(crate) fn push_here(task: TaskRef) {
         let core = current();
         assert!(ptr::eq(core, task.core().0.as_ptr()));
@@ -212,24 +215,15 @@ impl CoreRef {
         }
     }
 
-    /// Wakes the future that `block_on` waits for.
-    fn wake_root(&self) {
-        if let Some(local) = self.here() {
-            local.root_woken.set(true);
-            return;
-        }
-        let core = self.core();
-        // An RMW even if the flag is up: `take_root_wake` must see what every caller wrote before its wake.
-        if !core.root_woken.swap(true, AcqRel) {
-            fence(SeqCst);
-            if !core.ended.load(SeqCst) {
-                core.unpark.unpark();
-            }
-        }
+    /// Turns the reference into a bare pointer, to be given back to [`from_ptr`](Self::from_ptr).
+    pub(crate) fn into_ptr(self) -> NonNull<Core> {
+        ManuallyDrop::new(self).0
     }
 
-    fn into_ptr(self) -> NonNull<Core> {
-        ManuallyDrop::new(self).0
+    /// # Safety
+    /// The caller hands over one counted reference, which came out of [`into_ptr`](Self::into_ptr).
+    pub(crate) unsafe fn from_ptr(core: NonNull<Core>) -> Self {
+        Self(core)
     }
 }
 
@@ -367,7 +361,7 @@ impl Core {
 }
 
 /// The owner's reference to a core: it never leaves the thread, and so gives the owner's fields.
-pub(crate) struct Home(CoreRef, PhantomData<*const ()>);
+pub(crate) struct Home(ManuallyDrop<CoreRef>, PhantomData<*const ()>);
 
 impl Home {
     /// Makes a new core, owned by this thread.
@@ -395,18 +389,30 @@ impl Home {
             core.as_ref().head.store(stub, Relaxed);
             *core.as_ref().tail.to_write() = stub;
         }
-        Self(CoreRef(core), PhantomData)
+        Self(ManuallyDrop::new(CoreRef(core)), PhantomData)
     }
 
     /// A reference for a task.
+    #[inline]
     pub(crate) fn anchor(&self) -> CoreRef {
-        self.clone().0
+        if self.ended.get() {
+            return CoreRef::clone(&self.0);
+        }
+        self.refs.set(self.refs.get() + 1);
+        CoreRef(self.0.0)
     }
 
     /// Refuses what other threads spawn from here on.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.0.core().closed.store(true, SeqCst);
+    }
+
+    /// Whether a look at the remote queue may find something; without a fence, so it may see a push late.
+    #[inline]
+    pub(crate) fn seems_poppable(&self) -> bool {
+        // SAFETY: as in `pop_remote`.
+        !self.ended.get() && unsafe { self.0.core().is_poppable() }
     }
 
     /// Takes the oldest task out of the remote queue.
@@ -436,12 +442,6 @@ impl Home {
         self.root_woken.replace(false) || remote
     }
 
-    /// A waker of the root.
-    pub(crate) fn root_waker(&self) -> Waker {
-        // SAFETY: `root_raw` takes over the reference, and the functions of its table keep the contract of RawWaker.
-        unsafe { Waker::from_raw(root_raw(self.anchor().into_ptr())) }
-    }
-
     /// The panics of destructors that ran off the loop.
     pub(crate) fn panics_elsewhere(&self) -> u64 {
         self.0.core().panics.load(Relaxed)
@@ -459,12 +459,19 @@ impl Home {
         }
     }
 
+    /// Whether this executor is the thread's current one.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        ptr::eq(current(), self.0.0.as_ptr())
+    }
+
     /// The current executor of this thread.
+    #[inline]
     pub(crate) fn current() -> Option<Self> {
         let core = NonNull::new(current().cast_mut())?;
         // SAFETY: `CURRENT` has a reference to the core; what is made here is a borrow of it, cloned at once. It was
         // set by `enter` on this thread, so this is the owner's thread.
-        let borrowed = ManuallyDrop::new(Self(CoreRef(core), PhantomData));
+        let borrowed = ManuallyDrop::new(Self(ManuallyDrop::new(CoreRef(core)), PhantomData));
         Some(Self::clone(&borrowed))
     }
 
@@ -487,12 +494,22 @@ impl Home {
 }
 
 impl Clone for Home {
+    #[inline]
     fn clone(&self) -> Self {
+        Self(ManuallyDrop::new(self.anchor()), PhantomData)
+    }
+}
+
+impl Drop for Home {
+    #[inline]
+    fn drop(&mut self) {
         if self.ended.get() {
-            return Self(self.0.clone(), PhantomData);
+            // SAFETY: a Home owns its reference, and is not used again.
+            unsafe { ManuallyDrop::drop(&mut self.0) }
+        } else {
+            // As for a CoreRef, but there is no need to ask for the thread.
+            self.refs.set(self.refs.get() - 1);
         }
-        self.refs.set(self.refs.get() + 1);
-        Self(CoreRef(self.0.0), PhantomData)
     }
 }
 
@@ -540,44 +557,6 @@ impl Drop for Entered {
             drop(CoreRef(core));
         }
     }
-}
-
-/// The root waker is one counted reference to the core in a `RawWaker`.
-static ROOT: RawWakerVTable =
-    RawWakerVTable::new(root_clone, root_wake, root_wake_by_ref, root_drop);
-
-fn root_raw(core: NonNull<Core>) -> RawWaker {
-    RawWaker::new(core.as_ptr().cast_const().cast(), &ROOT)
-}
-
-/// # Safety
-/// `data` came from [`root_raw`] and stands for a live reference.
-unsafe fn borrow(data: *const ()) -> ManuallyDrop<CoreRef> {
-    // SAFETY: the data is the pointer that `root_raw` was given, so not null; ManuallyDrop makes it a borrow.
-    ManuallyDrop::new(CoreRef(unsafe {
-        NonNull::new_unchecked(data.cast_mut()).cast()
-    }))
-}
-
-unsafe fn root_clone(data: *const ()) -> RawWaker {
-    // SAFETY: the waker that is cloned stands for a live reference.
-    let core = unsafe { borrow(data) };
-    root_raw(CoreRef::clone(&core).into_ptr())
-}
-
-unsafe fn root_wake(data: *const ()) {
-    // SAFETY: the waker is consumed, so its reference may be.
-    ManuallyDrop::into_inner(unsafe { borrow(data) }).wake_root();
-}
-
-unsafe fn root_wake_by_ref(data: *const ()) {
-    // SAFETY: the waker lives through the call, and so does its reference.
-    unsafe { borrow(data) }.wake_root();
-}
-
-unsafe fn root_drop(data: *const ()) {
-    // SAFETY: the waker is consumed, so its reference may be.
-    drop(ManuallyDrop::into_inner(unsafe { borrow(data) }));
 }
 
 #[cfg(test)]

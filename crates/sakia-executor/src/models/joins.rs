@@ -1,8 +1,10 @@
 //! `JoinHandle`s on other threads against completion, abort and their own drop.
 
+use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 
@@ -129,6 +131,111 @@ fn a_handle_awaited_elsewhere_against_a_task_that_pends_first() {
         let ended = owner.end();
         thread.join().unwrap();
         watch.was_dropped_once();
+        ended.leaves_nothing();
+    });
+}
+
+/// The waker of a task that never ends.
+fn waker_of_a_task(owner: &Owner) -> Waker {
+    let slot = Rc::new(RefCell::new(None));
+    let filled = slot.clone();
+    drop(owner.executor.spawn(poll_fn(move |cx| {
+        *filled.borrow_mut() = Some(cx.waker().clone());
+        Poll::<()>::Pending
+    })));
+    owner.executor.run(1, || {});
+    slot.take().unwrap()
+}
+
+/// The same as `complete_against`, but the handle was polled at home before it left, with a waker that `make` makes.
+fn complete_against_after_a_poll_at_home(
+    make: impl FnOnce(&Owner) -> Waker,
+    elsewhere: impl FnOnce(JoinHandle<Thing>) + 'static,
+) {
+    let owner = Owner::new();
+    let watch = Watch::new();
+    let waker = make(&owner);
+    let mut handle = ready(&owner, &watch);
+    let entered = owner.executor.enter();
+    let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(waker);
+    drop(entered);
+    let thread = thread::spawn(move || elsewhere(handle));
+    owner.executor.run(usize::MAX, || {});
+    let ended = owner.end();
+    thread.join().unwrap();
+    watch.was_dropped_once();
+    ended.leaves_nothing();
+}
+
+const MAKERS: [fn(&Owner) -> Waker; 3] = [
+    waker_of_a_task,
+    |owner| owner.executor.root_waker(),
+    |_| sleeper(),
+];
+
+#[test]
+fn a_handle_that_was_polled_at_home_is_awaited_elsewhere() {
+    for make in MAKERS {
+        model(Some(3), move || {
+            complete_against_after_a_poll_at_home(make, |handle| drop(block_on(handle).unwrap()));
+        });
+    }
+}
+
+#[test]
+fn a_handle_that_was_polled_at_home_is_polled_again_and_again_elsewhere_with_the_same_waker() {
+    model(Some(3), || {
+        complete_against_after_a_poll_at_home(waker_of_a_task, |mut handle| {
+            let waker = sleeper();
+            for _ in 0..3 {
+                let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
+                if polled.is_ready() {
+                    return;
+                }
+            }
+            drop(handle);
+        });
+    });
+}
+
+#[test]
+fn a_handle_that_was_polled_at_home_is_dropped_elsewhere() {
+    for make in MAKERS {
+        model(None, move || {
+            complete_against_after_a_poll_at_home(make, drop);
+        });
+    }
+}
+
+#[test]
+fn a_handle_is_polled_at_home_while_a_waker_of_its_task_is_elsewhere() {
+    model(Some(3), || {
+        let owner = Owner::new();
+        let watch = Watch::new();
+        let slot = Rc::new(RefCell::new(None));
+        let (filled, mut thing) = (slot.clone(), Some(watch.thing()));
+        let mut handle = owner.executor.spawn(poll_fn(move |cx| {
+            if filled.borrow().is_none() {
+                *filled.borrow_mut() = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(thing.take().unwrap())
+        }));
+        owner.executor.run(1, || {});
+        let waker: Waker = slot.borrow().clone().unwrap();
+        let thread = thread::spawn(move || waker.wake());
+        {
+            let _entered = owner.executor.enter();
+            assert!(!poll_once(&mut handle));
+        }
+        owner.run_until(|| owner.executor.task_count() == 0);
+        drop(handle);
+        watch.was_dropped_once();
+        slot.take();
+        let ended = owner.end();
+        thread.join().unwrap();
         ended.leaves_nothing();
     });
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Names a task; no two tasks of a process share an id.
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// assert_ne!(a, b);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(pub(crate) u64);
+pub struct TaskId(NonZeroU64);
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,7 +37,12 @@ static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 impl TaskId {
     /// An id for a task that is made on another thread than its owner's.
     pub(super) fn of_newborn() -> Self {
-        Self(NEXT_BLOCK.fetch_add(1, Relaxed))
+        Self::of(NEXT_BLOCK.fetch_add(1, Relaxed))
+    }
+
+    #[inline]
+    fn of(number: u64) -> Self {
+        Self(NonZeroU64::new(number).expect("numbers are never used up"))
     }
 }
 
@@ -49,6 +55,7 @@ pub(crate) struct TaskIds {
 
 impl TaskIds {
     /// Takes an id that no task has had.
+    #[inline]
     pub(crate) fn take(&self) -> TaskId {
         if self.next.get() == self.end.get() {
             let first = NEXT_BLOCK.fetch_add(BLOCK, Relaxed);
@@ -57,7 +64,7 @@ impl TaskIds {
         }
         let id = self.next.get();
         self.next.set(id + 1);
-        TaskId(id)
+        TaskId::of(id)
     }
 }
 
@@ -72,8 +79,8 @@ mod tests {
         let mut last = 0;
         for _ in 0..BLOCK + 10 {
             let id = a.take();
-            assert!(id.0 > last);
-            last = id.0;
+            assert!(id.0.get() > last);
+            last = id.0.get();
             assert!(seen.insert(id));
             assert!(seen.insert(b.take()));
         }

@@ -2,8 +2,12 @@
 //!
 //! Who polls it and when is the loop's business, in `executor.rs`.
 
+#[allow(unsafe_code)]
+pub(crate) mod cell;
 pub(crate) mod guard;
 mod id;
+#[allow(unsafe_code)]
+mod join_waker;
 #[allow(unsafe_code)]
 pub(crate) mod list;
 #[allow(unsafe_code)]

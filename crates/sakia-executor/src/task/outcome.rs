@@ -10,11 +10,13 @@ use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use super::guard::guarded;
-use super::raw::TaskRef;
+use super::join_waker::JoinWaker;
+use super::raw::{Header, TaskRef};
 use super::state::{self, Detach, own};
 use crate::local::Local;
 use crate::remote::CoreRef;
@@ -40,13 +42,15 @@ pub(super) fn bits(value: bool, panic: bool) -> usize {
     }
 }
 
-/// The one that may take the outcome.
+/// The one that may take the outcome: one word, so that a handle moves in one step.
 pub(crate) struct Joiner<T> {
-    task: TaskRef,
-    /// The outcome has been taken.
-    taken: bool,
+    /// A reference to the task; the lowest bit says that the outcome was taken.
+    task: NonNull<Header>,
     output: PhantomData<T>,
 }
+
+/// See [`Joiner::task`].
+const TAKEN: usize = 1;
 
 // SAFETY: a TaskRef may go anywhere; all that a Joiner adds is to take or drop the T, which needs `&mut` or the end of
 // the Joiner, and a `T: Send` may be taken and dropped on another thread. The hand-over is ordered by COMPLETE.
@@ -73,15 +77,23 @@ impl<T> Joiner<T> {
     /// The only Joiner of a task there will ever be, with the type of its output: `poll` relies on both.
     pub(super) fn new(task: TaskRef) -> Self {
         Self {
-            task,
-            taken: false,
+            task: task.into_ptr(),
             output: PhantomData,
         }
     }
 
-    /// The task.
-    pub(crate) fn task(&self) -> &TaskRef {
-        &self.task
+    /// The task, borrowed for as long as the Joiner lives.
+    #[inline]
+    pub(crate) fn task(&self) -> ManuallyDrop<TaskRef> {
+        let task = self.task.as_ptr().map_addr(|at| at & !TAKEN);
+        // SAFETY: without the bit, which an aligned address does not have, it is the reference that `new` was given. ManuallyDrop
+        // makes it a borrow; no caller keeps it.
+        ManuallyDrop::new(unsafe { TaskRef::from_ptr(NonNull::new_unchecked(task)) })
+    }
+
+    #[inline]
+    fn is_taken(&self) -> bool {
+        self.task.addr().get() & TAKEN != 0
     }
 
     /// Takes the outcome, or leaves `waker` to be woken when it is there.
@@ -90,21 +102,22 @@ impl<T> Joiner<T> {
     /// If the outcome has been taken.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Outcome<T>> {
         assert!(
-            !self.taken,
+            !self.is_taken(),
             "a JoinHandle was polled after it gave its result"
         );
         if !self.register(waker) {
             return Poll::Pending;
         }
-        self.taken = true;
-        let word = self.task.header().word.load();
+        let task = self.task();
+        self.task = self.task.map_addr(|at| at | TAKEN);
+        let word = task.header().word.load();
         Poll::Ready(if word & state::VALUE != 0 {
             // SAFETY: COMPLETE and VALUE are set, so the slot holds the output; JOIN made it ours, `new_task` fixed its
-            // type, and `taken` was clear, so nobody has read it. The load ordered its writing before this.
-            Outcome::Value(unsafe { self.task.slot::<T>().read() })
+            // type, and TAKEN was clear, so nobody has read it. The load ordered its writing before this.
+            Outcome::Value(unsafe { task.slot::<T>().read() })
         } else if word & state::PANIC != 0 {
             // SAFETY: as above, for the payload.
-            Outcome::Panic(unsafe { self.task.slot::<Box<dyn Any + Send>>().read() })
+            Outcome::Panic(unsafe { task.take_payload() })
         } else {
             Outcome::Cancelled
         })
@@ -112,43 +125,64 @@ impl<T> Joiner<T> {
 
     /// Sees that `waker` will be woken; true if there is nothing to wait for.
     fn register(&mut self, waker: &Waker) -> bool {
-        let header = self.task.header();
+        let task = self.task();
+        let header = task.header();
         let word = header.word.load();
         if word & state::COMPLETE != 0 {
             return true;
         }
         let set = word & state::JOIN_WAKER != 0;
-        // SAFETY: JOIN_WAKER says that a waker was written, by us. The loop may be moving it out at this moment, but
-        // by a read; and we only compare its two pointers.
-        if set && unsafe { (*header.join_waker.to_read()).assume_init_ref() }.will_wake(waker) {
+        let place = &header.join_waker;
+        let at_home = task.here().is_some();
+        // SAFETY: at home the loop is this thread, so nobody wakes it meanwhile. Elsewhere a foreign one is not looked into.
+        if set && (place.get().is_surely(waker) || at_home && unsafe { place.get().is(waker) }) {
             return false;
         }
         // User code, which may panic: before anything changes.
-        let new = waker.clone();
+        let new = JoinWaker::of(waker);
         let old = if set {
-            if !header.word.unset_join_waker() {
+            if !header.word.unset_join_waker(!at_home) {
+                // SAFETY: it was made just now, and nobody else knows it.
+                unsafe { new.discard() };
                 return true;
             }
-            // SAFETY: JOIN_WAKER is clear again and COMPLETE was not there: the slot is ours, with the waker in it.
-            Some(unsafe { (*header.join_waker.to_write()).assume_init_read() })
+            // JOIN_WAKER is clear again and COMPLETE was not there: the waker in its place is ours.
+            Some(place.get())
         } else {
             None
         };
-        // SAFETY: with JOIN_WAKER clear the slot is ours until it is set, even if COMPLETE comes.
-        unsafe { (*header.join_waker.to_write()).write(new) };
-        let complete = !header.word.set_join_waker();
+        // With JOIN_WAKER clear the place is ours until it is set, even if COMPLETE comes.
+        place.put(new);
+        let complete = !self.publish();
         if complete {
-            // SAFETY: JOIN_WAKER was not set, so the slot stayed ours, with the waker just written.
-            drop(unsafe { (*header.join_waker.to_write()).assume_init_read() });
+            // SAFETY: JOIN_WAKER was not set, so the place stayed ours, with the waker just written.
+            unsafe { new.discard() };
         }
-        drop(old);
+        if let Some(old) = old {
+            // SAFETY: it was taken out above.
+            unsafe { old.discard() };
+        }
         complete
+    }
+
+    /// Publishes the join waker; false if the task is complete.
+    #[inline]
+    fn publish(&self) -> bool {
+        let task = self.task();
+        let shared = &task.header().word;
+        let word = shared.load();
+        if word & state::COMPLETE == 0 && task.is_all_at_home(word) {
+            shared.set_join_waker_alone(word);
+            return true;
+        }
+        shared.set_join_waker()
     }
 
     /// Gives up the outcome; drops it if it is there.
     fn detach(&self) -> u32 {
-        let header = self.task.header();
-        if let Some((own, _)) = self.task.here() {
+        let task = self.task();
+        let header = task.header();
+        if let Some((own, _)) = task.here() {
             // The loop is this thread: nothing completes meanwhile, and the flag needs no atomic.
             own.set(own::DETACHED);
             if header.word.load() & state::JOIN_WAKER == 0 {
@@ -158,26 +192,26 @@ impl<T> Joiner<T> {
         match header.word.detach() {
             Detach::Alive { waker: false } => 0,
             Detach::Alive { waker: true } => {
-                // SAFETY: JOIN_WAKER was cleared by us and COMPLETE was not there: the slot is ours for good, with
-                // the waker in it.
-                let waker = unsafe { (*header.join_waker.to_write()).assume_init_read() };
-                guarded(|| drop(waker))
+                // SAFETY: JOIN_WAKER was cleared by us and COMPLETE was not there: the waker in its place is ours.
+                unsafe { header.join_waker.get().discard() }
             }
             // SAFETY: the word tells what is in the slot; JOIN made it ours, and it was not taken. A Joiner of a T
             // that is not Send is on the thread where the T was made.
-            Detach::Complete { word } => unsafe { self.task.drop_outcome(word) },
+            Detach::Complete { word } => unsafe { task.drop_outcome(word) },
         }
     }
 }
 
 impl<T> Drop for Joiner<T> {
     fn drop(&mut self) {
-        if !self.taken {
+        let task = self.task();
+        if !self.is_taken() {
             let panics = self.detach();
             if panics > 0 {
-                self.task.core().count_destructor_panics(panics);
+                task.core().count_destructor_panics(panics);
             }
         }
+        drop(ManuallyDrop::into_inner(task));
     }
 }
 

@@ -26,13 +26,14 @@
 //! | `ABORT` | somebody elsewhere wants the future dropped | an abort elsewhere, together with `REMOTE` | never | as `REMOTE` |
 //! | `COMPLETE` | the future is gone, the counts are merged, the outcome is written | the loop, once | never | the join waker |
 //! | `VALUE` | the slot holds the output | with `COMPLETE` | never | |
-//! | `PANIC` | the slot holds a panic's payload | with `COMPLETE` | never | |
+//! | `PANIC` | there is a panic's payload, at its place in the header | with `COMPLETE` | never | |
 //! | `JOIN` | a `JoinHandle` wants the outcome: after `COMPLETE`, it owns it | at birth | the handle's drop, before `COMPLETE` | |
-//! | `JOIN_WAKER` | the join waker is written, and read-only. Clear: the slot belongs to the handle. After `COMPLETE` it belongs to the loop | the handle, before `COMPLETE` | the handle, before `COMPLETE` | |
+//! | `JOIN_WAKER` | the join waker is written. Clear: its place belongs to the handle. After `COMPLETE` it belongs to the loop | the handle, before `COMPLETE` | the handle, before `COMPLETE` | |
+//! | `STRAYED` | the handle has taken a join waker back elsewhere: a word that looks the same need not mean the same waker | with the clearing of `JOIN_WAKER`, off the owner's thread | never | |
 //!
 //! `COMPLETE` with neither `VALUE` nor `PANIC` means cancelled.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use crate::sync::AtomicUsize;
 
@@ -44,12 +45,15 @@ pub(crate) const ABORT: usize = 1 << 1;
 pub(crate) const COMPLETE: usize = 1 << 2;
 /// The slot holds the output.
 pub(crate) const VALUE: usize = 1 << 3;
-/// The slot holds a panic's payload.
+/// There is a panic's payload.
 pub(crate) const PANIC: usize = 1 << 4;
 /// A `JoinHandle` wants the outcome.
 pub(crate) const JOIN: usize = 1 << 5;
-/// The join waker is written and may only be read.
+/// The join waker is written.
 pub(crate) const JOIN_WAKER: usize = 1 << 6;
+
+/// A join waker was taken back elsewhere.
+pub(crate) const STRAYED: usize = 1 << 7;
 
 /// One reference in the atomic half of the count.
 const ONE: usize = 1 << 8;
@@ -85,6 +89,7 @@ impl Word {
     }
 
     /// Reads the word, and all that was written before it.
+    #[inline]
     pub(crate) fn load(&self) -> usize {
         self.0.load(Acquire)
     }
@@ -107,13 +112,19 @@ impl Word {
         self.0.fetch_add(add, AcqRel)
     }
 
-    /// Publishes the end and gives the caller's own reference back in one step, if a handle wants the outcome and has
-    /// left no waker, and nobody changes the word meanwhile. After a yes the memory may be gone.
+    /// Publishes the end and gives the caller's own reference back in one step, if a handle wants the outcome and the word
+    /// is still `word`. After a yes the memory may be gone, and the join waker that was there when `word` was loaded is the
+    /// caller's: only a handle that strays can change it under the same word.
     ///
     /// It cannot be the last reference: the handle that `JOIN` stands for has one.
-    pub(crate) fn complete_and_leave(&self, owners_half: isize, outcome: usize) -> bool {
-        let word = self.load();
-        if word & (JOIN | JOIN_WAKER) != JOIN {
+    #[inline]
+    pub(crate) fn complete_and_leave(
+        &self,
+        word: usize,
+        owners_half: isize,
+        outcome: usize,
+    ) -> bool {
+        if word & (JOIN | STRAYED) != JOIN {
             return false;
         }
         let left = owners_half - 1;
@@ -122,13 +133,14 @@ impl Word {
         self.0.compare_exchange(word, new, AcqRel, Acquire).is_ok()
     }
 
-    /// Whether there is no reference but `ours`, of which `owners_half` tells the owner's half.
+    /// Whether, by `word`, there is no reference but `ours`; `owners_half` tells the owner's half of all.
     ///
     /// A stale read cannot say yes wrongly: the word it reads and the owner's half of now are one consistent cut, as
     /// references reach the owner's half only by ways that order them after the word's changes. And with no
     /// reference elsewhere at that cut nobody elsewhere can make one later.
-    pub(crate) fn is_sole(&self, owners_half: isize, ours: isize) -> bool {
-        count(self.load()) + owners_half == ours
+    #[inline]
+    pub(crate) fn is_sole(word: usize, owners_half: isize, ours: isize) -> bool {
+        count(word) + owners_half == ours
     }
 
     /// Adds a reference; the caller holds one already.
@@ -141,6 +153,7 @@ impl Word {
     }
 
     /// Gives a reference back; true if the caller must free the memory.
+    #[inline]
     #[must_use]
     pub(crate) fn drop_reference(&self) -> bool {
         let word = self.load();
@@ -156,9 +169,17 @@ impl Word {
         self.update(|word| word | JOIN_WAKER).is_ok()
     }
 
-    /// Takes the join waker's slot back; false if the task is complete, and the waker is the loop's.
-    pub(crate) fn unset_join_waker(&self) -> bool {
-        self.update(|word| word & !JOIN_WAKER).is_ok()
+    /// Publishes the join waker without an atomic operation: all references to the task, of which `word` was loaded, are at
+    /// home and accounted for, so that nobody else can change the word.
+    #[inline]
+    pub(crate) fn set_join_waker_alone(&self, word: usize) {
+        self.0.store(word | JOIN_WAKER, Release);
+    }
+
+    /// Takes the join waker's place back; false if the task is complete, and the waker is the loop's.
+    pub(crate) fn unset_join_waker(&self, strays: bool) -> bool {
+        let strayed = if strays { STRAYED } else { 0 };
+        self.update(|word| (word & !JOIN_WAKER) | strayed).is_ok()
     }
 
     /// Gives up the handle's interest in the outcome.
@@ -197,7 +218,7 @@ pub(crate) mod own {
     pub(crate) const DETACHED: u16 = 1 << 5;
     /// The slot holds the output; becomes `VALUE` of the shared word.
     pub(crate) const VALUE: u16 = 1 << 6;
-    /// The slot holds a payload; becomes `PANIC` of the shared word.
+    /// There is a payload, at its place in the header; becomes `PANIC` of the shared word.
     pub(crate) const PANIC: u16 = 1 << 7;
     /// Not a task but the value of a `Bound`: never queued to be polled, and not counted with the tasks. Set at birth.
     pub(crate) const KEPT: u16 = 1 << 8;
@@ -236,7 +257,7 @@ mod tests {
         word.complete(1, 0);
         assert!(!word.claim_remote(0));
         assert!(!word.set_join_waker());
-        assert!(!word.unset_join_waker());
+        assert!(!word.unset_join_waker(true));
         assert!(matches!(word.detach(), Detach::Complete { .. }));
     }
 
@@ -252,9 +273,9 @@ mod tests {
     fn the_sole_reference_is_known_from_both_halves() {
         let word = Word::new();
         word.add_reference();
-        assert!(!word.is_sole(1, 1));
-        assert!(word.is_sole(0, 1));
+        assert!(!Word::is_sole(word.load(), 1, 1));
+        assert!(Word::is_sole(word.load(), 0, 1));
         assert!(!word.drop_reference());
-        assert!(word.is_sole(1, 1));
+        assert!(Word::is_sole(word.load(), 1, 1));
     }
 }
