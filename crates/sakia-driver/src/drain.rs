@@ -48,7 +48,7 @@ pub struct Drained {
     pub still_held: Vec<FdInfo>,
     /// Destructors and wakers that panicked.
     pub panics: u64,
-    /// Threads of the pool that did not end in time.
+    /// Threads that did not end in time: of the pool, and of the emulated kernel.
     pub threads_left: usize,
     /// Completions whose tag nobody knew. Always 0, or there is a bug in sakia or in the kernel.
     pub stale: u64,
@@ -101,7 +101,7 @@ impl Driver {
             .map_or(0, |pool| pool.join(deadline, self.clock()));
         self.unparker().close();
         let mut report = self.report();
-        report.threads_left = threads_left;
+        report.threads_left = threads_left + self.core().kernel.threads();
         self.set_phase(Phase::Ended);
         self.empty_results();
         drop(self.take_eventfd());
@@ -225,6 +225,7 @@ impl Driver {
     /// A ring of the graveyard: reads what has completed since, and closes what that lets go of.
     pub(crate) fn reap_grave(&self) {
         loop {
+            let before = self.progress();
             let entered = self.core().kernel.enter(Wait::No);
             if entered.is_err() {
                 return;
@@ -232,7 +233,8 @@ impl Driver {
             self.dispatch();
             self.empty_results();
             // What did not fit the completion queue is fetched by another enter; a kernel without memory is left for another time.
-            if !matches!(entered, Ok(Entered::Fine)) || !self.core().kernel.wants_enter() {
+            // That an enter might bring something is no reason: with a thread that is stuck, it always might.
+            if !matches!(entered, Ok(Entered::Fine)) || self.progress() == before {
                 return;
             }
         }

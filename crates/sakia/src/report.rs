@@ -133,7 +133,7 @@ impl ShutdownReport {
         self.destructor_panics
     }
 
-    /// Threads of the blocking pool that did not end in time.
+    /// Threads that did not end in time: of the blocking pool, and, where there is no io_uring, of the kernel that stands in for it.
     pub fn threads_left(&self) -> usize {
         self.drained.threads_left
     }
@@ -154,7 +154,7 @@ impl ShutdownReport {
         };
         add(drained.ops_quarantined, "ops quarantined");
         add(drained.closes_in_doubt.len() as u64, "closes in doubt");
-        add(drained.threads_left as u64, "blocking threads left");
+        add(drained.threads_left as u64, "threads left");
         add(self.tasks_left as u64, "tasks left");
         add(self.destructor_panics, "destructors panicked");
         add(drained.stale, "stale completions");

@@ -110,6 +110,11 @@ pub(crate) trait Kernel {
     /// The descriptor that another thread's wake goes to, and that a report lists.
     fn ring_fd(&self) -> RawFd;
 
+    /// How many threads of this process carry something out for it right now.
+    fn threads(&self) -> usize {
+        0
+    }
+
     /// Whether another thread can wake it by a message to its ring; else that thread writes the driver's eventfd.
     fn takes_messages(&self) -> bool;
 
@@ -290,6 +295,13 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.ring_fd(),
             Self::Gone => -1,
+        }
+    }
+
+    fn threads(&self) -> usize {
+        match self {
+            Self::Emulated(emulated) => emulated.threads(),
+            _ => 0,
         }
     }
 

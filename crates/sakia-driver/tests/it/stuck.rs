@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sakia_buf::IoBuf;
-use sakia_driver::{Driver, Kind, graves, ops};
+use sakia_driver::{Config, Driver, KernelChoice, Kind, graves, ops};
 
 use crate::help::{adopt, alone, driver, end, fork, poll, turn_for};
 
@@ -241,6 +241,32 @@ fn a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing() {
             thread.join().unwrap();
         },
     );
+}
+
+/// The threads of the emulated kernel are no business of the thread that ends: it neither waits for them nor asks them for ever.
+#[test]
+fn a_thread_that_ends_with_a_grave_of_the_emulated_kernel_does_not_wait_for_what_is_stuck_in_it() {
+    let page = Arc::new(Page::new());
+    let theirs = page.clone();
+    let thread = std::thread::spawn(move || {
+        let mut config = Config::default();
+        config.kernel = KernelChoice::Emulated;
+        let driver = Driver::new(&config).unwrap();
+        let ours = adopt(&driver, file(), Kind::File);
+        let held = Held(theirs.start, Rc::default());
+        let mut write = ops::write_at(&ours, held, 0, 0);
+        assert!(poll(&driver, &mut write).is_pending());
+        theirs.catch(&driver, 1);
+        drop(write);
+        let deadline = Instant::now() + Duration::from_millis(50);
+        let report = driver.end(deadline);
+        assert_eq!((report.ops_quarantined, report.threads_left), (1, 1));
+    });
+    // Its destructors are part of its end, so only a join tells.
+    let (tell, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(thread.join().is_ok()));
+    assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok(true));
+    page.let_go();
 }
 
 #[test]

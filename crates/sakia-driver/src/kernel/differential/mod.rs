@@ -10,7 +10,7 @@
 mod describe;
 mod lent;
 mod ops;
-mod world;
+pub(super) mod world;
 
 use std::cell::RefCell;
 

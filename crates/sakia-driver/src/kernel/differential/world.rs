@@ -329,7 +329,7 @@ fn set_nonblocking(fd: RawFd) {
     assert_eq!(set, 0);
 }
 
-fn make_fifo(path: &std::path::Path) {
+pub(in crate::kernel) fn make_fifo(path: &std::path::Path) {
     let path = CString::new(path.as_os_str().as_encoded_bytes()).expect("no NUL");
     // SAFETY: a C string that lives through the call.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);

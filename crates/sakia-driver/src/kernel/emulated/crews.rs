@@ -1,46 +1,25 @@
 //! The threads that carry out what may block, and the mailbox by which they answer.
 //!
-//! A job may be taken back as long as no thread has begun it. One that has begun ends when its system call does: its op is in flight until
-//! then, so its memory stays lent and its descriptors open. After the end of the kernel the mailbox is closed: an answer that comes
+//! A job may be taken back as long as no thread has begun it. One that has begun ends when its system call does, which a call to its thread may
+//! hasten (`recall.rs`): its op is in flight until then, so its memory stays lent and its descriptors open. After the end of the kernel the mailbox is closed: an answer that comes
 //! later is dropped, and a descriptor in it closed, by the thread itself.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::recall::{self, Ticket};
 use super::request::{Attempt, Crew, Request};
 use super::{plan, sys};
 use crate::kernel::Clock;
 use crate::pool::{Job, Pool};
-
-const QUEUED: u8 = 0;
-const BEGUN: u8 = 1;
-const TAKEN_BACK: u8 = 2;
 
 /// How many threads a crew has if nobody says: as many as io_uring starts for files on two processors.
 const FILES: usize = 8;
 const WAITS: usize = 64;
 /// How long idle threads have for their last instructions.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Whose a job is: its thread's, or the loop's that takes it back.
-#[derive(Debug, Default)]
-pub(super) struct Ticket(AtomicU8);
-
-impl Ticket {
-    fn claim(&self, state: u8) -> bool {
-        self.0
-            .compare_exchange(QUEUED, state, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-
-    /// Takes the job back; `false` if a thread has begun it.
-    pub(super) fn take_back(&self) -> bool {
-        self.claim(TAKEN_BACK)
-    }
-}
 
 /// The answer to a job.
 pub(super) struct Letter {
@@ -98,8 +77,11 @@ struct Errand {
 
 impl Job for Errand {
     fn run(mut self: Box<Self>) {
-        if self.ticket.claim(BEGUN) {
+        if self.ticket.begin() {
+            self.request.ticket = Some(self.ticket.clone());
             let attempt = plan::job(&mut self.request);
+            self.request.ticket = None;
+            self.ticket.end();
             self.mailbox.post(Letter {
                 key: self.key,
                 request: self.request,
@@ -125,7 +107,7 @@ impl Crews {
         let number = alert.as_raw_fd();
         let crew = |asked: u32, usual: usize| {
             let most = if asked == 0 { usual } else { asked as usize };
-            Pool::new("sakia-kernel", most, sys::block_signals)
+            Pool::new("sakia-kernel", most, recall::block_signals)
         };
         Ok(Self {
             files: crew(most[0], FILES),

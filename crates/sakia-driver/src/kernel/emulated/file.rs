@@ -24,24 +24,26 @@ pub(super) fn job(request: &Request) -> Attempt {
     let sqe = &request.sqe;
     let answer = match sqe.opcode {
         opcode::CLOSE => sys::close(sqe.fd),
-        opcode::OPENAT | opcode::OPENAT2 => open(sqe),
-        opcode::STATX => statx(sqe),
-        opcode::FSYNC | opcode::FALLOCATE | opcode::FTRUNCATE | opcode::FADVISE => whole(sqe),
-        _ => name(sqe),
+        opcode::OPENAT | opcode::OPENAT2 => open(request),
+        opcode::STATX => statx(request),
+        opcode::FSYNC | opcode::FALLOCATE | opcode::FTRUNCATE | opcode::FADVISE => whole(request),
+        _ => name(request),
     };
     ended(answer)
 }
 
-fn statx(sqe: &Sqe) -> Answer {
+fn statx(request: &Request) -> Answer {
+    let sqe = &request.sqe;
     let (flags, out) = (sqe.op_flags as i32, sqe.off as *mut libc::statx);
     // SAFETY: the op lends the path and the room for the answer until its final completion (the promise of `unsafe trait Op`).
-    sys::retry(|| i64::from(unsafe { libc::statx(sqe.fd, path(sqe.addr), flags, sqe.len, out) }))
+    request.retry(|| i64::from(unsafe { libc::statx(sqe.fd, path(sqe.addr), flags, sqe.len, out) }))
 }
 
-fn whole(sqe: &Sqe) -> Answer {
+fn whole(request: &Request) -> Answer {
+    let sqe = &request.sqe;
     let (fd, off) = (sqe.fd, sqe.off as i64);
     // SAFETY: all four read integers.
-    sys::retry(|| unsafe {
+    request.retry(|| unsafe {
         i64::from(match sqe.opcode {
             opcode::FSYNC if sqe.op_flags & DATASYNC != 0 => libc::fdatasync(fd),
             opcode::FSYNC => libc::fsync(fd),
@@ -64,11 +66,12 @@ fn advise(sqe: &Sqe) -> i64 {
     unsafe { libc::syscall(libc::SYS_fadvise64, sqe.fd, sqe.off as i64, len, advice) }
 }
 
-fn name(sqe: &Sqe) -> Answer {
+fn name(request: &Request) -> Answer {
+    let sqe = &request.sqe;
     let (fd, first, second) = (sqe.fd, path(sqe.addr), path(sqe.off));
     let (len, flags) = (sqe.len as i32, sqe.op_flags as i32);
     // SAFETY: the op lends its paths until its final completion (the promise of `unsafe trait Op`).
-    sys::retry(|| unsafe {
+    request.retry(|| unsafe {
         match sqe.opcode {
             opcode::UNLINKAT => i64::from(libc::unlinkat(fd, first, flags)),
             opcode::MKDIRAT => i64::from(libc::mkdirat(fd, first, sqe.len)),
@@ -91,24 +94,25 @@ struct OpenHow {
 
 /// Opens as io_uring does: what makes or cuts no file is opened with O_NONBLOCK, which is taken off again, so that a FIFO without
 /// a peer answers at once. IOSQE_ASYNC makes it wait.
-fn open(sqe: &Sqe) -> Answer {
+fn open(request: &Request) -> Answer {
+    let sqe = &request.sqe;
     let how = how_of(sqe)?;
     let nonblock = libc::O_NONBLOCK as u64;
     let makes = (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64;
     if how.flags & (makes | nonblock) != 0 || sqe.flags & IOSQE_ASYNC != 0 {
-        return open_once(sqe, how);
+        return open_once(request, how);
     }
     let hasty = OpenHow {
         flags: how.flags | nonblock,
         ..how
     };
-    match open_once(sqe, hasty) {
+    match open_once(request, hasty) {
         Ok(fd) => {
             sys::set_nonblocking(fd, false);
             Ok(fd)
         }
         // Somebody has a lease of the file, and is asked to give it back: that takes its time.
-        Err(libc::EWOULDBLOCK) => open_once(sqe, how),
+        Err(libc::EWOULDBLOCK) => open_once(request, how),
         Err(errno) => Err(errno),
     }
 }
@@ -128,9 +132,10 @@ fn how_of(sqe: &Sqe) -> Result<OpenHow, i32> {
     Ok(unsafe { (sqe.off as *const OpenHow).read() })
 }
 
-fn open_once(sqe: &Sqe, how: OpenHow) -> Answer {
+fn open_once(request: &Request, how: OpenHow) -> Answer {
+    let sqe = &request.sqe;
     let (dir, name): (RawFd, _) = (sqe.fd, path(sqe.addr));
-    sys::retry(|| {
+    request.retry(|| {
         if sqe.opcode == opcode::OPENAT {
             // SAFETY: the op lends the path until its final completion.
             return i64::from(unsafe {

@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | `Waits` | its descriptor was not ready | readiness, or a cancel |
 //! | `Sleeps` | its time has not come | the clock, or a cancel |
-//! | `Away` | a thread has it, or will | the thread's answer; a cancel, if no thread has begun |
+//! | `Away` | a thread has it, or will | the thread's answer; a cancel, if no thread has begun; one that has is called back until it answers |
+
+#[cfg(all(test, not(loom)))]
+mod recalls;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::RawFd;
@@ -13,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::crews::{Crews, Letter, Ticket};
+use super::crews::{Crews, Letter};
 use super::patience::Patience;
 use super::plan;
 use super::readiness::Readiness;
+use super::recall::Ticket;
 use super::request::{Attempt, Crew, Request};
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::{Cqe, Sqe};
@@ -30,7 +34,8 @@ const DOUBLED: u32 = 5;
 enum Stage {
     Waits(RawFd, u64),
     Sleeps(Instant),
-    Away(Arc<Ticket>),
+    /// With the time of the next call, if its thread was called back.
+    Away(Arc<Ticket>, Option<Instant>),
 }
 
 struct Flight {
@@ -38,6 +43,15 @@ struct Flight {
     stage: Stage,
     futile: u32,
     pauses: u32,
+}
+
+impl Flight {
+    /// The next pause: each is longer than the one before, up to the last.
+    fn pause(&mut self) -> Duration {
+        let pause = PAUSE * (1 << self.pauses.min(DOUBLED));
+        self.pauses += 1;
+        pause
+    }
 }
 
 /// See the module's page.
@@ -109,14 +123,27 @@ impl Flights {
 
     /// The answer of a thread.
     pub(super) fn answered(&mut self, letter: Letter) {
-        if let Some(flight) = self.flights.get_mut(letter.key) {
-            flight.request = letter.request;
-            flight.request.ready = false;
-            self.go_on(letter.key, letter.attempt);
+        let Letter {
+            key,
+            request,
+            mut attempt,
+        } = letter;
+        let Some(flight) = self.flights.get_mut(key) else {
+            return;
+        };
+        if let Stage::Away(_, Some(at)) = flight.stage {
+            self.sleepers.remove(&(at, key));
+            // What it has done counts; a wait is not begun again.
+            if !matches!(attempt, Attempt::Done(res) if res != -libc::EINTR) {
+                attempt = request.fails(libc::ECANCELED);
+            }
         }
+        flight.request = request;
+        flight.request.ready = false;
+        self.go_on(key, attempt);
     }
 
-    /// Requests whose time has come.
+    /// Requests whose time has come, and threads that have not heard a call.
     pub(super) fn wake_sleepers(&mut self) {
         if self.sleepers.is_empty() {
             return;
@@ -126,8 +153,24 @@ impl Flights {
             && at <= now
         {
             self.sleepers.pop_first();
-            self.flights[key].request.ready = false;
-            self.try_again(key);
+            let flight = &mut self.flights[key];
+            if let Stage::Away(..) = flight.stage {
+                self.call_back(key, now);
+            } else {
+                flight.request.ready = false;
+                self.try_again(key);
+            }
+        }
+    }
+
+    /// Calls the thread of a request back, and will again.
+    fn call_back(&mut self, key: usize, now: Instant) {
+        let flight = &mut self.flights[key];
+        let at = now + flight.pause();
+        if let Stage::Away(ticket, again) = &mut flight.stage {
+            ticket.recall();
+            *again = Some(at);
+            self.sleepers.insert((at, key));
         }
     }
 
@@ -137,6 +180,16 @@ impl Flights {
 
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty()
+    }
+
+    /// How many requests a thread carries out right now.
+    pub(super) fn with_threads(&self) -> usize {
+        let away =
+            |flight: &Flight| matches!(&flight.stage, Stage::Away(ticket, _) if ticket.is_begun());
+        self.flights
+            .iter()
+            .filter(|(_, flight)| away(flight))
+            .count()
     }
 
     fn try_again(&mut self, key: usize) {
@@ -166,11 +219,7 @@ impl Flights {
                         }
                     }
                 }
-                Attempt::Later => {
-                    let pause = PAUSE * (1 << flight.pauses.min(DOUBLED));
-                    flight.pauses += 1;
-                    Attempt::At(Instant::now() + pause)
-                }
+                Attempt::Later => Attempt::At(Instant::now() + flight.pause()),
                 Attempt::At(at) => {
                     flight.stage = Stage::Sleeps(at);
                     self.sleepers.insert((at, key));
@@ -190,7 +239,7 @@ impl Flights {
         let flight = &mut self.flights[key];
         match self.crews.send(crew, key, flight.request.clone()) {
             Ok(ticket) => {
-                flight.stage = Stage::Away(ticket);
+                flight.stage = Stage::Away(ticket, None);
                 None
             }
             Err(_) if flight.request.sqe.opcode == opcode::CLOSE => {
@@ -205,13 +254,20 @@ impl Flights {
         let Some(key) = self.tags.get(&tag).copied() else {
             return -libc::ENOENT;
         };
-        match &self.flights[key].stage {
+        let flight = &self.flights[key];
+        match &flight.stage {
             Stage::Waits(fd, place) => self.readiness.withdraw(*fd, *place),
             Stage::Sleeps(at) => {
                 self.sleepers.remove(&(*at, key));
             }
-            Stage::Away(ticket) if ticket.take_back() => self.crews.taken_back(),
-            Stage::Away(_) => return -libc::EALREADY,
+            Stage::Away(ticket, None) if ticket.take_back() => self.crews.taken_back(),
+            Stage::Away(_, again) => {
+                // A close is never cut short: what its flush says would be lost.
+                if again.is_none() && flight.request.sqe.opcode != opcode::CLOSE {
+                    self.call_back(key, Instant::now());
+                }
+                return -libc::EALREADY;
+            }
         }
         self.finish(key, -libc::ECANCELED);
         0

@@ -13,6 +13,7 @@ mod iovecs;
 mod patience;
 mod plan;
 mod readiness;
+mod recall;
 mod request;
 mod socket;
 mod splice;
@@ -174,6 +175,10 @@ impl Kernel for Emulated {
 
     fn ring_fd(&self) -> RawFd {
         self.flights.borrow().readiness.epoll().as_raw_fd()
+    }
+
+    fn threads(&self) -> usize {
+        self.flights.borrow().with_threads()
     }
 
     fn takes_messages(&self) -> bool {

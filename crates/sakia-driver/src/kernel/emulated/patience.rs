@@ -4,7 +4,7 @@
 //! looking, and takes it off before anybody does. A listener gets it when sakia itself calls listen(2), and loses it the moment it is shown
 //! (`as_fd`) or handed out (`into_std`); a socket has it for the time of its connect. A listener that blocks all the same (it came from
 //! outside, or was shown) is polled, and then a thread calls accept4: readiness is no promise, for another holder may have
-//! taken the connection, and the loop must not wait for the next one.
+//! taken the connection, and the loop must not wait for the next one. The thread may: a cancel calls it back (`recall.rs`).
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;

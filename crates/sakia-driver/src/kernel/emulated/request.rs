@@ -1,8 +1,11 @@
 //! One submission under way, and what an attempt to carry it out came to.
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::recall::Ticket;
+use super::sys::{self, Answer};
 use crate::kernel::Sqe;
 
 /// A submission, and how far it has come.
@@ -15,6 +18,8 @@ pub(super) struct Request {
     pub(super) begun: bool,
     /// The descriptor was found ready since it was last tried.
     pub(super) ready: bool,
+    /// On a thread: by what it may be called back.
+    pub(super) ticket: Option<Arc<Ticket>>,
 }
 
 /// What an attempt came to.
@@ -48,7 +53,14 @@ impl Request {
             moved: 0,
             begun: false,
             ready: false,
+            ticket: None,
         }
+    }
+
+    /// Calls again while the answer is `EINTR`, unless that is how this thread was called back.
+    pub(super) fn retry(&self, call: impl FnMut() -> i64) -> Answer {
+        let ticket = self.ticket.as_ref();
+        sys::retry_unless(|| ticket.is_some_and(|ticket| ticket.is_recalled()), call)
     }
 
     /// The end with an error: what was moved before counts more.

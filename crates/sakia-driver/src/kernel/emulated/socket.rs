@@ -30,7 +30,7 @@ fn transfer(
     mut call: impl FnMut(&Request) -> i64,
 ) -> Attempt {
     loop {
-        match sys::retry(|| call(request)) {
+        match request.retry(|| call(request)) {
             Ok(n) => {
                 request.moved += n as u32;
                 if n == 0 || !goes_on(request, wanted) {
@@ -147,15 +147,18 @@ fn accept_if_ready(request: &Request, then: impl FnOnce(&Request) -> Attempt) ->
     }
 }
 
-fn accept_now(request: &Request) -> Attempt {
+pub(super) fn accept_now(request: &Request) -> Attempt {
     let sqe = &request.sqe;
     let (addr, len) = (
         sqe.addr as *mut libc::sockaddr,
         sqe.off as *mut libc::socklen_t,
     );
-    // SAFETY: the op lends the address and its length until its final completion; both may be null.
-    match sys::retry(|| i64::from(unsafe { libc::accept4(sqe.fd, addr, len, sqe.op_flags as i32) }))
-    {
+    let flags = sqe.op_flags as i32;
+    let answer = request.retry(|| {
+        // SAFETY: the op lends the address and its length until its final completion; both may be null.
+        i64::from(unsafe { libc::accept4(sqe.fd, addr, len, flags) })
+    });
+    match answer {
         Err(libc::EAGAIN) => Attempt::When(sqe.fd, IN),
         Ok(fd) => Attempt::Done(fd),
         Err(errno) => Attempt::Done(-errno),
@@ -176,7 +179,7 @@ pub(super) fn connect(request: &mut Request) -> Attempt {
         sqe.off as libc::socklen_t,
     );
     // SAFETY: the op lends `len` bytes of address until its final completion.
-    match sys::retry(|| i64::from(unsafe { libc::connect(sqe.fd, addr, len) })) {
+    match request.retry(|| i64::from(unsafe { libc::connect(sqe.fd, addr, len) })) {
         Ok(_) => Attempt::Done(0),
         Err(libc::EINPROGRESS) => {
             request.begun = true;

@@ -48,7 +48,8 @@ pub(super) fn job(request: &Request) -> Attempt {
     let (fd_in, fd_out, len) = (sqe.splice_fd_in, sqe.fd, sqe.len as usize);
     let (from, to) = (place(&mut from), place(&mut to));
     // SAFETY: both places are locals or null.
-    let answer = sys::retry(|| unsafe { libc::splice(fd_in, from, fd_out, to, len, flags) } as i64);
+    let answer =
+        request.retry(|| unsafe { libc::splice(fd_in, from, fd_out, to, len, flags) } as i64);
     match answer {
         Ok(n) => Attempt::Done(n),
         Err(libc::EAGAIN) if sqe.op_flags & libc::SPLICE_F_NONBLOCK == 0 => Attempt::Later,

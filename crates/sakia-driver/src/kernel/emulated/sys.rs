@@ -20,11 +20,16 @@ pub(super) fn errno() -> i32 {
         .unwrap_or(libc::EIO)
 }
 
-/// Calls again while the answer is `EINTR`.
-pub(super) fn retry(mut call: impl FnMut() -> i64) -> Answer {
+/// Calls again while the answer is `EINTR`. For what does not wait; what may is called by a [`Request`](super::request::Request).
+pub(super) fn retry(call: impl FnMut() -> i64) -> Answer {
+    retry_unless(|| false, call)
+}
+
+/// Calls again while the answer is `EINTR`, unless that is to be the end.
+pub(super) fn retry_unless(ends: impl Fn() -> bool, mut call: impl FnMut() -> i64) -> Answer {
     loop {
         match answer(call()) {
-            Err(libc::EINTR) => {}
+            Err(libc::EINTR) if !ends() => {}
             answer => return answer,
         }
     }
@@ -182,16 +187,6 @@ pub(super) fn kind_of(fd: RawFd) -> Result<FileKind, i32> {
         libc::S_IFSOCK => FileKind::Socket,
         _ => FileKind::Stream,
     })
-}
-
-/// Keeps signals from this thread: their handlers run on the threads of the program's own.
-pub(super) fn block_signals() {
-    // SAFETY: a local set is filled and read; only this thread's mask changes.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
-    }
 }
 
 /// CLOCK_MONOTONIC, as timeouts that are absolute mean it.

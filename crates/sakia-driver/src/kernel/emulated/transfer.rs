@@ -45,7 +45,7 @@ fn call(request: &mut Request, rest: &Rest, extra: i32) -> sys::Answer {
         } else {
             off.wrapping_add(u64::from(request.moved)) as i64
         };
-        let answer = sys::retry(|| {
+        let answer = request.retry(|| {
             // SAFETY: the op lends the buffers until its final completion (the promise of `unsafe trait Op`), and the list lives
             // through the call.
             unsafe {
@@ -111,7 +111,7 @@ fn as_message(request: &mut Request) -> Attempt {
     let mut header = list.header();
     let fd = request.sqe.fd;
     // SAFETY: as in `call`.
-    let answer = sys::retry(|| unsafe {
+    let answer = request.retry(|| unsafe {
         if writes(request) {
             libc::sendmsg(fd, &raw const header, libc::MSG_DONTWAIT) as i64
         } else {
