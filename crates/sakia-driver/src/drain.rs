@@ -104,8 +104,11 @@ impl Driver {
         report.threads_left = threads_left + self.core().kernel.threads();
         self.set_phase(Phase::Ended);
         self.empty_results();
-        drop(self.take_eventfd());
         self.core().wake_fd = None;
+        if !self.core().eventfd_armed {
+            // A read of it may not have reached the kernel yet, which would look the number up when the ring is reaped: then it goes with the ring.
+            drop(self.take_eventfd());
+        }
         if self.is_quiet() {
             self.close_ring();
         } else {
@@ -244,6 +247,7 @@ impl Driver {
     pub(crate) fn close_ring(&self) {
         let kernel = self.core().kernel.end();
         drop(kernel);
+        drop(self.take_eventfd());
     }
 
     /// Results that nobody has taken: their descriptors are closed, their futures will find them gone.

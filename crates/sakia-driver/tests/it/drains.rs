@@ -270,3 +270,29 @@ fn the_ledger_is_empty_but_for_what_is_held() {
     drop(held);
     assert!(driver.fds().is_empty(), "{:?}", driver.fds());
 }
+
+#[cfg(feature = "sim")]
+#[test]
+fn an_end_before_the_kernel_has_taken_its_submissions_leaves_none_that_names_a_closed_number() {
+    use sakia_driver::{Config, Driver, KernelChoice, SimConfig, graves};
+    let driver_of = |config| {
+        let mut asked = Config::default();
+        asked.kernel = KernelChoice::Sim(config);
+        Driver::new(&asked).unwrap()
+    };
+    let mut buried = 0;
+    for seed in 0..50 {
+        let driver = driver_of(SimConfig::new(seed).busy(0.9));
+        let simulation = driver.simulation().unwrap();
+        driver.end(driver.clock().now());
+        drop(driver);
+        buried += graves();
+        while graves() > 0 {
+            // The next driver of a thread looks at its graves.
+            end(&driver_of(SimConfig::new(seed)));
+        }
+        assert!(simulation.violations().is_empty(), "{simulation}");
+        assert!(simulation.open_descriptors().is_empty(), "{simulation}");
+    }
+    assert!(buried > 10, "or nothing was tried");
+}
