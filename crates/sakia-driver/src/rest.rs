@@ -62,7 +62,8 @@ impl Driver {
 
     /// Ends a rest: the wake descriptor becomes readable, because this thread has made something to do. Does nothing outside a rest.
     pub fn stir(&self) {
-        if self.rise() {
+        // The descriptor of a forked child is its parent's.
+        if self.rise() && !self.is_forked() {
             self.core().kernel.alert();
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sakia_driver::{Kind, Park, ops};
 
-use crate::help::{adopt, alone, block_on, driver, end, fork, pair, poll, turns};
+use crate::help::{adopt, alone, block_on, driver, end, fork, is_readable, pair, poll, turns};
 
 #[test]
 fn a_child_is_refused_and_its_drops_touch_neither_ring_nor_peers() {
@@ -99,4 +99,29 @@ fn a_child_makes_a_runtime_of_its_own() {
         assert_eq!(status, 0);
         end(&parent);
     });
+}
+
+#[test]
+fn what_a_child_drops_does_not_end_the_rest_of_its_parent() {
+    alone(
+        "forks::what_a_child_drops_does_not_end_the_rest_of_its_parent",
+        || {
+            let driver = driver();
+            let wake = driver.wake_fd().unwrap();
+            let (ours, _peer) = pair(&driver);
+            let mut read = Some(ops::recv(&ours, Vec::with_capacity(8)));
+            assert!(poll(&driver, read.as_mut().unwrap()).is_pending());
+            while driver.rest(|| false) {
+                turns(&driver, 1);
+            }
+            let status = fork(|| {
+                drop(read.take());
+                0
+            });
+            assert_eq!(status, 0, "the child did not end well");
+            assert!(!is_readable(&wake, Duration::from_millis(50)));
+            drop((read, ours));
+            end(&driver);
+        },
+    );
 }
