@@ -381,8 +381,11 @@ impl Driver {
         lane: Option<Side>,
         waker: &Waker,
     ) -> Result<Tag, Refusal> {
-        // A clone may run code of the user's: not under the borrow.
+        // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
         let waker = waker.clone();
+        if self.phase() == Phase::Ended {
+            return Err(Refusal::Ended);
+        }
         if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
             // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
             sqe.flags |= IOSQE_ASYNC;

@@ -158,3 +158,15 @@ fn a_close_that_waits_for_an_op_which_ends_while_a_waker_is_cloned_is_not_slept_
     drop(close);
     end(&driver);
 }
+
+#[test]
+fn an_op_whose_driver_ends_while_its_waker_is_cloned_is_told_that() {
+    let driver = driver();
+    let mut nop = driver.within(ops::nop);
+    let inner = driver.clone();
+    let waker = on_clone(move || drop(end(&inner)));
+    let Poll::Ready(Err(error)) = poll_by(&driver, &mut nop, &waker) else {
+        panic!("there is no ring that it could wait for");
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
+}
