@@ -48,8 +48,9 @@ impl Stream {
 pub struct Recv<B> {
     fd: Aim,
     buf: B,
-    /// The buffer's memory, asked for once, when it is lent.
-    ptr: *mut u8,
+    /// The buffer's memory, asked for once, when it is lent. Null while the op is ours, and may be moved: a move of a `Box` claims its content
+    /// anew, and a pointer from before must not be used any more.
+    lent: *mut u8,
     capacity: usize,
     filled: usize,
     exact: bool,
@@ -62,7 +63,7 @@ impl<B: IoBufMut> Recv<B> {
         Self {
             fd: None,
             buf,
-            ptr: std::ptr::null_mut(),
+            lent: std::ptr::null_mut(),
             capacity,
             filled: 0,
             exact,
@@ -105,9 +106,14 @@ impl<B: IoBufMut> Recv<B> {
     }
 
     fn bytes(&self, from: usize, len: usize) -> Leftover {
-        // SAFETY: the op was lent to the kernel, so `ptr` is the buffer's own memory; the kernel has let go of these bytes (they
-        // were filled by completed rounds) and has written them.
-        let bytes = unsafe { std::slice::from_raw_parts(self.ptr.add(from), len) };
+        let start = if self.lent.is_null() {
+            self.buf.stable_ptr()
+        } else {
+            self.lent.cast_const()
+        };
+        // SAFETY: it is the buffer's own memory, as it was lent or as it is asked for now that it is not; these bytes were filled by completed
+        // rounds or by `serve`, and the kernel has let go of them.
+        let bytes = unsafe { std::slice::from_raw_parts(start.add(from), len) };
         Leftover::Bytes(Bytes::new(bytes.to_vec()))
     }
 }
@@ -120,8 +126,8 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.ptr = self.buf.stable_mut_ptr();
-        let addr = self.ptr as u64 + self.filled as u64;
+        self.lent = self.buf.stable_mut_ptr();
+        let addr = self.lent as u64 + self.filled as u64;
         let len = clamp(self.capacity - self.filled);
         *sqe = match &self.stream {
             Stream::Socket(flags) => {
@@ -139,7 +145,8 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         Holds::one(fd)
     }
 
-    fn complete(self, done: Completion) -> Self::Output {
+    fn complete(mut self, done: Completion) -> Self::Output {
+        self.lent = std::ptr::null_mut();
         match done.result() {
             Ok(n) => self.advance(n as usize),
             Err(error) => self.finish(Err(error)),
@@ -188,10 +195,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
             n
         });
         match served {
-            Some(Ok(n)) => {
-                self.ptr = start;
-                Ok(self.advance(n))
-            }
+            Some(Ok(n)) => Ok(self.advance(n)),
             Some(Err(error)) => Ok(self.finish(Err(error))),
             None => Err(self),
         }
@@ -206,6 +210,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
     }
 
     fn expire(mut self, lane: &Lane) -> Self::Result {
+        self.lent = std::ptr::null_mut();
         if let Some(part) = self.abandon() {
             lane.put_back(part);
         }
