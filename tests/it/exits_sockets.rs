@@ -255,6 +255,38 @@ fn the_peer_of_a_recv_in_flight_sees_the_end_before_the_runtime_has_gone() {
     }
 }
 
+/// Row 11, with a pooled read, and a buffer that outlives the runtime.
+#[test]
+fn the_peer_of_a_pooled_read_in_flight_sees_the_end_before_the_runtime_has_gone() {
+    for _ in 0..20 {
+        let runtime = runtime();
+        let (mut peer, kept) = runtime.block_on(async {
+            let (stream, mut peer) = pair().await;
+            peer.write_all(b"kept").expect("our end is open");
+            let kept = stream.read_pooled().await.expect("a read");
+            sakia::spawn(async move { stream.read_pooled().await.map(drop) });
+            laps(3).await;
+            (peer, kept.expect("not the end"))
+        });
+        assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
+        assert_eq!(sees(&mut peer), Some(0), "told before the end returned");
+        assert_eq!(kept, "kept");
+    }
+}
+
+/// Row 12, with a pooled read.
+#[test]
+fn the_peer_of_a_cancelled_pooled_read_sees_the_end_as_soon_as_the_stream_is_dropped() {
+    run_clean(async {
+        for _ in 0..20 {
+            let (stream, mut peer) = pair().await;
+            assert!(within_laps(stream.read_pooled(), 2).await.is_none());
+            drop(stream);
+            assert_eq!(sees(&mut peer), Some(0), "told before drop returned");
+        }
+    });
+}
+
 /// Row 12.
 #[test]
 fn the_peer_of_a_cancelled_recv_sees_the_end_as_soon_as_the_stream_is_dropped() {

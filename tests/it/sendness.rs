@@ -90,6 +90,8 @@ pin_down! {
     net::Addrs: true true;
     net::TcpKeepalive: true true;
     net::Leftovers: true true;
+    net::PooledBuf: true true;
+    sakia::PoolConfig: true true;
     net::Credentials: true true;
     fs::Metadata: true true;
     fs::FileType: true true;
@@ -121,6 +123,10 @@ at_home! {
 
 // What is awaited of sockets.
 at_home! {
+    net::ReadPooled<'static>,
+    net::RecvPooled<'static>,
+    net::RecvFromPooled<'static>,
+    net::RecvRecordPooled<'static>,
     net::Accept<'static>,
     net::Accept<'static, net::UnixStream>,
     net::Connect,

@@ -13,6 +13,7 @@ mod message;
 mod noun;
 mod option;
 pub mod pipe;
+mod pooled;
 mod split;
 mod stream;
 mod tcp;
@@ -30,9 +31,13 @@ pub use message::{
 };
 pub use noun::IntoStd;
 pub use option::TcpKeepalive;
+pub use pooled::{
+    PooledDatagram, PooledPayload, PooledRecord, RecvFromPooled, RecvPooled, RecvRecordPooled,
+};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, StreamSocket};
 pub use stream::{
-    Peek, Read, ReadExact, ReadToEnd, Readable, Readv, Writable, Write, WriteAll, Writev,
+    Peek, Read, ReadExact, ReadPooled, ReadToEnd, Readable, Readv, Writable, Write, WriteAll,
+    Writev,
 };
 pub use tcp::listener::TcpListener;
 pub use tcp::socket::TcpSocket;
@@ -49,5 +54,5 @@ pub use unix::stream::UnixStream;
 
 pub use sakia_driver::ops::Leftovers;
 pub use sakia_driver::{
-    Ancillary, Cancellable, Cancelling, Close, Credentials, InDoubt, Receipt, SockAddr,
+    Ancillary, Cancellable, Cancelling, Close, Credentials, InDoubt, PooledBuf, Receipt, SockAddr,
 };

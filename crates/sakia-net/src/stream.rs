@@ -12,6 +12,9 @@ use crate::noun::Handle;
 /// Reads what is there, up to the buffer's capacity.
 pub type Read<'a, B> = Borrowed<'a, Laned<ops::Recv<B>>>;
 
+/// Reads what is there into a buffer of the runtime's pool.
+pub type ReadPooled<'a> = Borrowed<'a, Laned<ops::RecvPooled<ops::Bytewise>>>;
+
 /// Fills the buffer's capacity.
 pub type ReadExact<'a, B> = Borrowed<'a, ops::Whole<Laned<ops::Recv<B>>>>;
 
@@ -76,6 +79,10 @@ impl Stream {
 
     pub fn read<B: IoBufMut>(&self, buf: B) -> Read<'_, B> {
         Borrowed::new(ops::read(&self.fd, buf, self.way()))
+    }
+
+    pub fn read_pooled(&self) -> ReadPooled<'_> {
+        Borrowed::new(ops::recv_pooled(&self.fd))
     }
 
     pub fn read_exact<B: IoBufMut>(&self, buf: B) -> ReadExact<'_, B> {

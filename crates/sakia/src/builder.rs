@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use sakia_driver::{Config, KernelChoice};
+use sakia_driver::{Config, KernelChoice, PoolConfig};
 use sakia_executor::TaskPanic;
 
 use crate::event::to_stderr;
@@ -110,6 +110,23 @@ impl Builder {
     /// Sets the most threads for what has no opcode: name resolution, directory listings, `spawn_blocking` (default 16).
     pub fn max_blocking(mut self, threads: usize) -> Self {
         self.driver.max_blocking = threads;
+        self
+    }
+
+    /// Sets the size of the buffers that pooled reads are lent ([`TcpStream::read_pooled`](crate::net::TcpStream::read_pooled) and its kin), and how many
+    /// there may be (default: 4096 of 4 KiB, made as they are needed and kept until the runtime's end).
+    ///
+    /// At the bound, reads wait until a buffer is dropped, and their peers are held up as by any receiver that does not read.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let pool = sakia::PoolConfig::new().buffer_size(16 * 1024).max_buffers(512);
+    /// let runtime = sakia::Runtime::builder().pool(pool).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pool(mut self, pool: PoolConfig) -> Self {
+        self.driver.pool = pool;
         self
     }
 

@@ -72,8 +72,8 @@ pub use runtime::{Runtime, fds};
 pub use sakia_macros::{main, test};
 
 pub use sakia_driver::{
-    Blocking, BlockingError, FdInfo, FdState, KernelChoice, Kind, SetupError, spawn_blocking,
-    submit,
+    Blocking, BlockingError, FdInfo, FdState, KernelChoice, Kind, PoolConfig, SetupError,
+    spawn_blocking, submit,
 };
 pub use sakia_executor::{
     AbortHandle, Bound, BoundRef, Handle, JoinError, JoinHandle, JoinSet, ShutdownRequested,

@@ -385,3 +385,27 @@ fn a_datagram_for_a_dropped_pooled_receive_is_given_whole_to_the_next() {
         end(&driver);
     }
 }
+
+#[cfg(feature = "bytes")]
+#[test]
+fn a_pooled_buffer_becomes_bytes_in_its_place_and_comes_back_with_the_last_of_them() {
+    for driver in drivers(64, 1) {
+        let (ours, mut peer) = pair(&driver);
+        peer.write_all(b"hello").unwrap();
+        let buf = read(&driver, &ours);
+        let place = buf.as_ptr();
+        let bytes = bytes::Bytes::from(buf);
+        assert_eq!((&bytes[..], bytes.as_ptr()), (&b"hello"[..], place));
+        let part = bytes.slice(1..3);
+        drop(bytes);
+        peer.write_all(b"next").unwrap();
+        let mut next = ops::recv_pooled(&ours);
+        assert!(waits(&driver, &mut next));
+        assert_eq!(&part[..], b"el");
+        drop(part);
+        let next = block_on(&driver, next).unwrap();
+        assert_eq!(next.expect("not the end"), b"next");
+        drop(ours);
+        end(&driver);
+    }
+}

@@ -139,19 +139,22 @@ pub enum Way {
     Peek,
     Readable,
     Try,
+    Pooled,
 }
 
 impl Way {
     pub fn of(kind: Kind) -> &'static [Self] {
         use Way::*;
         match kind {
-            Kind::Tcp | Kind::TcpHalf => &[Read, Vectored, Exact, ToEnd, Peek, Readable, Try],
-            Kind::Unix | Kind::UnixHalf => {
-                &[Read, Vectored, Exact, ToEnd, Message, Peek, Readable, Try]
+            Kind::Tcp | Kind::TcpHalf => {
+                &[Read, Vectored, Exact, ToEnd, Peek, Readable, Try, Pooled]
             }
+            Kind::Unix | Kind::UnixHalf => &[
+                Read, Vectored, Exact, ToEnd, Message, Peek, Readable, Try, Pooled,
+            ],
             Kind::Pipe => &[Read, Vectored, Exact, ToEnd, Readable, Try],
             Kind::Udp | Kind::Datagrams | Kind::Records => {
-                &[Read, Vectored, Message, Peek, Readable, Try]
+                &[Read, Vectored, Message, Peek, Readable, Try, Pooled]
             }
         }
     }
@@ -201,6 +204,16 @@ macro_rules! stream {
             }),
             other => unreachable!("{other:?} is not a way of every stream"),
         }
+    };
+}
+
+/// What comes in a buffer of the pool.
+macro_rules! pooled {
+    ($receive:expr) => {
+        Box::pin(async move {
+            let got = $receive.await.unwrap();
+            got.map(|buf| buf.to_vec()).unwrap_or_default()
+        })
     };
 }
 
@@ -270,6 +283,19 @@ impl Ours {
             }
             (Self::Unix(stream), Way::Message) => message!(stream, n),
             (Self::UnixHalf(half, _), Way::Message) => message!(half, n),
+            (Self::Tcp(stream), Way::Pooled) => pooled!(stream.read_pooled()),
+            (Self::Unix(stream), Way::Pooled) => pooled!(stream.read_pooled()),
+            (Self::TcpHalf(half, _), Way::Pooled) => pooled!(half.read_pooled()),
+            (Self::UnixHalf(half, _), Way::Pooled) => pooled!(half.read_pooled()),
+            (Self::Udp(socket), Way::Pooled) => Box::pin(async move {
+                let (data, from) = socket.recv_from_pooled().await.unwrap();
+                assert!(from.ip().is_loopback());
+                data.to_vec()
+            }),
+            (Self::Datagrams(socket), Way::Pooled) => {
+                Box::pin(async move { socket.recv_pooled().await.unwrap().to_vec() })
+            }
+            (Self::Records(socket), Way::Pooled) => pooled!(socket.recv_pooled()),
             (Self::Tcp(stream), way) => stream!(stream, way, n),
             (Self::Unix(stream), way) => stream!(stream, way, n),
             (Self::TcpHalf(half, _), way) => stream!(half, way, n),
