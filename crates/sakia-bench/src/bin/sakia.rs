@@ -8,7 +8,7 @@ use sakia::buf::BufResultExt;
 use sakia::fs::File;
 use sakia::net::{TcpListener, TcpStream};
 use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
-use sakia_bench::words::Words;
+use sakia_bench::words::{Words, variant};
 use sakia_bench::{Rt, net};
 
 struct Sakia;
@@ -70,10 +70,15 @@ impl Rt for Sakia {
     }
 
     async fn serve(port: u16, buf: usize) {
+        let pooled = variant() == "pooled";
         let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
         loop {
             let (stream, _) = listener.accept().await.expect("connections come");
-            drop(sakia::spawn(echo(stream, buf)));
+            if pooled {
+                drop(sakia::spawn(echo_pooled(stream)));
+            } else {
+                drop(sakia::spawn(echo(stream, buf)));
+            }
         }
     }
 
@@ -118,6 +123,15 @@ async fn echo(stream: TcpStream, buf: usize) {
         let written;
         (written, buf) = stream.write_all(buf).await;
         if written.is_err() {
+            break;
+        }
+    }
+}
+
+/// With buffers of the runtime's pool: a connection holds one while it has something to send back.
+async fn echo_pooled(stream: TcpStream) {
+    while let Ok(Some(buf)) = stream.read_pooled().await {
+        if stream.write_all(buf).await.0.is_err() {
             break;
         }
     }

@@ -131,6 +131,17 @@ const NET: &[&str] = &[
     "floor multishot 64",
     "epoll",
 ];
+/// The same for sakia with buffers that the kernel picks.
+const POOLED: &[&str] = &[
+    "sakia pooled",
+    "sakia pooled again",
+    "floor single-shot",
+    "floor single-shot direct",
+    "floor multishot",
+    "floor multishot direct",
+    "floor multishot 64",
+    "epoll",
+];
 const FILES: &[&str] = &[
     SAKIA,
     SAKIA_AGAIN,
@@ -270,6 +281,12 @@ impl Mode {
         self
     }
 
+    /// The same with buffers of sakia's pool.
+    const fn pooled(mut self) -> Self {
+        self.ours = POOLED;
+        self
+    }
+
     /// Does this word of the command line mean the mode: its name, the first part of it, or its group?
     pub fn is_meant_by(&self, word: &str) -> bool {
         let rest = self.name.strip_prefix(word);
@@ -291,6 +308,10 @@ pub const MODES: &[Mode] = &[
     echo("echo-50-4096-16-b64k", 50, 4096, 16).with_buf(64 << 10),
     echo("echo-500-64-1", 500, 64, 1),
     echo("echo-500-4096-1", 500, 4096, 1),
+    echo("echo-500-4096-1-pooled", 500, 4096, 1)
+        .pooled()
+        .to(Target::Of(NET_FLOORS, 1.05))
+        .with(&[]),
     echo("echo-500-65536-1", 500, 65536, 1),
     echo("echo-500-64-16", 500, 64, 16),
     echo("echo-500-4096-16", 500, 4096, 16),
@@ -307,7 +328,8 @@ pub const MODES: &[Mode] = &[
         10_000,
         Figure::Cost("bytes"),
         Target::Most(500.0),
-    ),
+    )
+    .pooled(),
     serve("serve-small", 64, 4 << 10),
     serve("serve-large", 32, 1 << 20),
     alone("nop-1", RING, RING_PEERS, ("nop", 500_000, &["1"]))

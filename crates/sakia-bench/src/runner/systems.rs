@@ -43,6 +43,8 @@ pub const SYSTEMS: &[System] = &[
     system(SAKIA, "sakia", "", Role::Sakia),
     system(SAKIA_AGAIN, "sakia", "", Role::Sakia),
     system("floor", "floor", "", Role::Floor),
+    system("sakia pooled", "sakia", "pooled", Role::Sakia),
+    system("sakia pooled again", "sakia", "pooled", Role::Sakia),
     system("sakia without a limit", "sakia", "bare", Role::Reference),
     system("sakia among few", "sakia", "few", Role::Reference),
     system("floor single-shot", "floor", "single-shot", Role::Floor),
