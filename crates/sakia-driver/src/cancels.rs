@@ -13,9 +13,10 @@ use crate::driver::{Core, Driver, Phase};
 use crate::fd::{Descriptor, FdRef};
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::{Kernel, Sqe};
+use crate::op::adopt::Adopts;
 use crate::op::lane::{Leftover, Side};
 use crate::op::table::{Own, Tag};
-use crate::op::{Completion, Holds, Orphan, Yields};
+use crate::op::{Completion, Holds, Orphan};
 
 /// How often a cancel is asked for that finds nothing: with waits of 1 ms and on, doubled, a quarter of a second in all. The moment in
 /// which it can be missed is some microseconds long.
@@ -68,10 +69,14 @@ impl Driver {
     }
 
     /// At the start of a turn.
+    #[inline]
     pub(crate) fn sweep_cancels(&self) {
-        if self.cancels().is_empty() {
-            return;
+        if !self.cancels().is_empty() {
+            self.sweep();
         }
+    }
+
+    fn sweep(&self) {
         let idle = std::mem::take(&mut *self.cancels().idle.borrow_mut());
         for IdleOrphan { fd, side, tag } in idle {
             let wanted = fd.upgrade().is_some_and(|fd| {
@@ -108,8 +113,9 @@ impl Driver {
             tag,
             pause: Box::new([0, 1_000_000 << (asked - 1)]),
         });
-        let sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
-        if let Ok(wait) = self.submit(sqe, Holds::none(), Yields::Nothing, None, Waker::noop()) {
+        let mut sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
+        let (holds, adopts) = (Holds::none(), Adopts::Nothing);
+        if let Ok(wait) = self.push(&mut sqe, holds, adopts, None, Waker::noop()) {
             self.abandon(wait, || again);
         }
     }
@@ -166,7 +172,7 @@ pub(crate) fn push_cancel(core: &mut Core, tag: u64) {
         0
     };
     core.push(
-        Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0)
+        &Sqe::rw(opcode::ASYNC_CANCEL, -1, tag, 0, 0)
             .flags(skip)
             .tag(Tag::own(Own::Cancel(Tag(tag).index32()))),
     );

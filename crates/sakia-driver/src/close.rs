@@ -184,7 +184,7 @@ impl Driver {
         let sqe = Sqe::rw(opcode::CLOSE, fd.raw(), 0, 0, 0)
             .flags(flags)
             .tag(Tag::own(Own::Close(tagged)));
-        core.push(sqe);
+        core.push(&sqe);
         drop(core);
         self.stir();
         true

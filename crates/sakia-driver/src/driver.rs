@@ -11,7 +11,6 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use crate::cancels::Cancels;
@@ -20,17 +19,16 @@ use crate::fd::ledger::Ledger;
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::fork::ForkGuard;
 use crate::host::{self, Pinned};
-use crate::kernel::abi::{IOSQE_ASYNC, opcode};
+use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
 use crate::kernel::choose::{Chosen, KernelChoice, Shrunk};
 use crate::kernel::setup_error::SetupError;
 use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::mounts::Mounts;
-use crate::op::adopt::Adopts;
+use crate::op::Refusal;
 use crate::op::dispatch::Pending;
-use crate::op::lane::Side;
-use crate::op::table::{Abandoned, Own, Polled, Table, Tag};
-use crate::op::{Holds, Orphan, Refusal, Yields};
+use crate::op::spot::Spot;
+use crate::op::table::{Own, Table, Tag};
 use crate::pool::Pool;
 use crate::pooled::{Buffers, PoolConfig};
 use crate::unpark::Unparker;
@@ -121,13 +119,19 @@ impl Core {
     }
 
     /// Pushes a submission, entering the kernel if the queue is full.
-    pub(crate) fn push(&mut self, sqe: Sqe) {
-        if self.backlog.is_empty()
-            && (self.kernel.push(&sqe) || self.make_room() && self.kernel.push(&sqe))
-        {
+    #[inline]
+    pub(crate) fn push(&mut self, sqe: &Sqe) {
+        if !self.backlog.is_empty() || !self.kernel.push(sqe) {
+            self.push_late(sqe);
+        }
+    }
+
+    #[cold]
+    fn push_late(&mut self, sqe: &Sqe) {
+        if self.backlog.is_empty() && self.make_room() && self.kernel.push(sqe) {
             return;
         }
-        self.backlog.push_back(sqe);
+        self.backlog.push_back(*sqe);
     }
 
     fn make_room(&mut self) -> bool {
@@ -168,6 +172,7 @@ pub struct Driver {
     ledger: RefCell<Ledger>,
     mounts: RefCell<Mounts>,
     cancels: Cancels,
+    spot: Spot,
     this: Weak<Self>,
     unparker: Arc<Unparker>,
     eventfd: Cell<Option<KernelFd>>,
@@ -232,6 +237,7 @@ impl Driver {
             ledger: RefCell::default(),
             mounts: RefCell::default(),
             cancels: Cancels::default(),
+            spot: Spot::default(),
             this: this.clone(),
             unparker,
             eventfd: Cell::new(Some(eventfd)),
@@ -288,6 +294,10 @@ impl Driver {
 
     pub(crate) fn cancels(&self) -> &Cancels {
         &self.cancels
+    }
+
+    pub(crate) fn spot(&self) -> &Spot {
+        &self.spot
     }
 
     pub(crate) fn downgrade(&self) -> Weak<Self> {
@@ -372,74 +382,6 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Enters an op in the table and pushes it.
-    pub(crate) fn submit(
-        &self,
-        mut sqe: Sqe,
-        holds: Holds,
-        yields: Yields,
-        lane: Option<Side>,
-        waker: &Waker,
-    ) -> Result<Tag, Refusal> {
-        // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
-        let waker = waker.clone();
-        if self.phase() == Phase::Ended {
-            return Err(Refusal::Ended);
-        }
-        if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
-            // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
-            sqe.flags |= IOSQE_ASYNC;
-        }
-        let mut core = self.core();
-        if !core.kernel.supports(sqe.opcode) {
-            return Err(Refusal::Unsupported(sqe.opcode));
-        }
-        let tag = core
-            .table
-            .insert(
-                sqe.opcode,
-                holds,
-                Adopts::new(yields, sqe.addr),
-                lane,
-                waker,
-            )
-            .ok_or(Refusal::Full)?;
-        sqe.user_data = tag.0;
-        core.push(sqe);
-        Ok(tag)
-    }
-
-    pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
-        let polled = self.core().table.poll(tag, waker);
-        if !matches!(polled, Polled::OtherWaker) {
-            return polled;
-        }
-        // The clone is code of the user's, which may turn the driver and so end the op: look again.
-        let waker = waker.clone();
-        let mut core = self.core();
-        match core.table.poll(tag, &waker) {
-            Polled::OtherWaker => {
-                let before = core.table.set_waker(tag, waker);
-                drop(core);
-                drop(before);
-                Polled::Pending
-            }
-            polled => polled,
-        }
-    }
-
-    pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
-        let unheard = self.core().table.take_more(tag);
-        for done in unheard {
-            self.close_adopted(done);
-        }
-        self.core().table.abandon(tag, op)
-    }
-
-    pub(crate) fn detach(&self, tag: Tag) {
-        self.core().table.detach(tag);
-    }
-
     /// An inner turn: hands over what was pushed, reads what is done. Wakes and releases wait for the outermost turn.
     pub(crate) fn enter_now(&self) {
         let entered = {
@@ -458,7 +400,7 @@ impl Driver {
 
     /// One lap: hands over what was pushed, waits as long as `park` allows, reads what is done, then wakes and releases.
     ///
-    /// `ready` is asked after the thread was announced as parked, and says whether there is something to run after all: what
+    /// `ready` is asked after the thread was announced as parked, passes a `SeqCst` fence, and says whether there is something to run after all: what
     /// other threads have queued before their [`unpark`](Unparker::unpark) is seen either there or by the wake.
     ///
     /// # Errors
@@ -498,7 +440,9 @@ impl Driver {
 
     fn enter_for(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<Entered> {
         let mut core = self.core();
-        core.flush_backlog();
+        if core.has_backlog() {
+            core.flush_backlog();
+        }
         let wait = match park {
             Park::No => Wait::No,
             Park::For(time) if time.is_zero() => Wait::No,
@@ -536,7 +480,7 @@ impl Driver {
         let counter = self.counter.as_ptr() as u64;
         let size = size_of::<u64>() as u32;
         if let Some(raw) = self.eventfd_number() {
-            core.push(Sqe::rw(opcode::READ, raw, counter, size, 0).tag(Tag::own(Own::Eventfd)));
+            core.push(&Sqe::rw(opcode::READ, raw, counter, size, 0).tag(Tag::own(Own::Eventfd)));
             core.eventfd_armed = true;
         }
     }

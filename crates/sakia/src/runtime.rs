@@ -81,7 +81,7 @@ impl Inner {
         if !self.timers.is_empty() {
             self.timers.fire(self.timers.now());
         }
-        self.executor.run(BATCH, || {});
+        self.executor.run(BATCH, || self.driver.refill());
     }
 
     pub(crate) fn park(&self) -> Park {
@@ -212,8 +212,11 @@ impl Runtime {
             let mut cx = Context::from_waker(&waker);
             let mut woken = true;
             loop {
-                if woken && let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                    return output;
+                if woken {
+                    inner.driver.refill();
+                    if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                        return output;
+                    }
                 }
                 inner.lap();
                 woken = inner.executor.take_root_wake();

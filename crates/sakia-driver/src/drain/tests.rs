@@ -123,7 +123,7 @@ fn a_completion_that_nobody_knows_is_counted() {
     let unknown = Tag(0x77_0000_0005);
     driver
         .core()
-        .push(Sqe::rw(opcode::NOP, -1, 0, 0, 0).tag(unknown.0));
+        .push(&Sqe::rw(opcode::NOP, -1, 0, 0, 0).tag(unknown.0));
     for _ in 0..10 {
         driver
             .turn(Park::For(Duration::from_millis(1)), || false)

@@ -158,6 +158,8 @@ pub struct Descriptor {
     linger: Cell<Linger>,
     /// Whether its file system has a server behind it; asked once.
     served: Cell<Option<bool>>,
+    /// Whether reads of it may be answered on the spot; asked once, and again when somebody else may have changed its flags.
+    answers: Cell<Option<bool>>,
     /// Whether the peer is to be told the end (SHUT_WR) once the write that is under way has ended.
     fin: Cell<bool>,
     /// Who waits until no op names it any more.
@@ -199,6 +201,14 @@ impl Descriptor {
         }
     }
 
+    pub(crate) fn answers(&self) -> Option<bool> {
+        self.answers.get()
+    }
+
+    pub(crate) fn note_answers(&self, may: bool) {
+        self.answers.set(Some(may));
+    }
+
     pub(crate) fn linger(&self) -> Linger {
         self.linger.get()
     }
@@ -218,6 +228,15 @@ impl Descriptor {
     fn send_fin(&self) {
         // ENOTCONN: the peer has gone already, so there is nobody to tell.
         let _ = self.driver.call(Call::Shutdown(self.raw, libc::SHUT_WR));
+    }
+
+    /// Whether one of those who name it can let go of it, and nothing follows.
+    #[inline]
+    pub(crate) fn is_shared_and_unwatched(self: &Rc<Self>) -> bool {
+        let closer = self.closer.take();
+        let watched = closer.is_some();
+        self.closer.set(closer);
+        !watched && Rc::strong_count(self) > 1
     }
 
     /// An op has let go of it: who waits for that?
@@ -296,6 +315,7 @@ impl Fd {
             handles: Cell::new(1),
             linger: Cell::new(Linger::Unset),
             served: Cell::new(None),
+            answers: Cell::new(None),
             fin: Cell::new(false),
             closer: Cell::new(None),
             lanes: [Lane::default(), Lane::default()],
@@ -342,6 +362,7 @@ impl Fd {
     /// When the handle was closed, or the descriptor is nothing outside: a simulated one.
     pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.came_from_outside();
+        self.inner.answers.set(None);
         let fd = self.inner.fd.take();
         // An error here would come again, and with better words, where the descriptor is used.
         let _ = self.inner.driver.call(Call::Show(self.inner.raw));

@@ -53,6 +53,8 @@ pub(crate) enum Call<'a> {
     Seek(RawFd, i64, i32),
     /// statx(2) of the descriptor itself with AT_STATX_DONT_SYNC: what the kernel knows without asking a server.
     Device(RawFd, &'a mut Device),
+    /// fcntl(2) F_GETFL: the status flags.
+    StatusFlags(RawFd),
     /// Code outside will see this descriptor: whatever the kernel below has set on it for itself is taken off.
     Show(RawFd),
     /// The table of mounts, as proc_pid_mountinfo(5) writes it.
@@ -130,6 +132,10 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
             retry(|| unsafe { libc::lseek(fd, offset, whence) })
         }
         Call::Device(fd, device) => stat_device(fd, device),
+        Call::StatusFlags(fd) => {
+            // SAFETY: fcntl(2) with F_GETFL reads two integers.
+            retry(|| unsafe { libc::fcntl(fd, libc::F_GETFL) })
+        }
         Call::Show(_) => Ok(0),
         Call::Mounts(text) => {
             *text = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
@@ -228,7 +234,7 @@ fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
 }
 
 /// Calls again while the answer is `EINTR`.
-fn retry<N: TryInto<u64>>(mut call: impl FnMut() -> N) -> io::Result<u64> {
+pub(super) fn retry<N: TryInto<u64>>(mut call: impl FnMut() -> N) -> io::Result<u64> {
     loop {
         if let Ok(n) = call().try_into() {
             return Ok(n);

@@ -14,6 +14,7 @@ mod kernel_fd;
 pub(crate) mod setup_error;
 #[cfg(feature = "sim")]
 pub(crate) mod simulated;
+pub(crate) mod spot;
 pub(crate) mod uring;
 
 use std::io;
@@ -26,6 +27,7 @@ pub(crate) use abi::{Cqe, Sqe};
 pub(crate) use call::Call;
 pub use clock::Clock;
 pub(crate) use kernel_fd::KernelFd;
+pub(crate) use spot::Answer;
 
 /// How long an [`Kernel::enter`] may wait for a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,12 @@ pub(crate) trait Kernel {
 
     /// Shows what was lent.
     fn show_lent(&mut self) {}
+
+    /// Tries to answer a submission on the spot, without waiting; see [`spot`].
+    fn answer(&self, sqe: &Sqe) -> Answer {
+        let _ = sqe;
+        Answer::Later
+    }
 
     /// Answers a request on the spot.
     fn call(&self, call: Call<'_>) -> io::Result<u64>;
@@ -239,6 +247,16 @@ impl Kernel for Below {
     fn show_lent(&mut self) {
         if let Self::Uring(uring) = self {
             uring.show_lent();
+        }
+    }
+
+    fn answer(&self, sqe: &Sqe) -> Answer {
+        match self {
+            Self::Uring(uring) => uring.answer(sqe),
+            Self::Emulated(emulated) => emulated.answer(sqe),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.answer(sqe),
+            Self::Gone => Answer::Later,
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) enum Adopts {
 
 impl Adopts {
     /// `addr` is the SQE's address.
+    #[inline]
     pub(crate) fn new(yields: Yields, addr: u64) -> Self {
         match yields {
             Yields::Nothing => Self::Nothing,
@@ -26,10 +27,17 @@ impl Adopts {
     }
 
     /// The completion, with all that it carries in its hands.
+    #[inline]
     pub(super) fn adopt(self, cqe: Cqe) -> Completion {
+        if matches!(self, Self::Nothing) || cqe.res < 0 {
+            return Completion::new(cqe.res, cqe.flags, None);
+        }
+        self.adopt_some(cqe)
+    }
+
+    fn adopt_some(self, cqe: Cqe) -> Completion {
         let mut done = Completion::new(cqe.res, cqe.flags, None);
         match self {
-            _ if cqe.res < 0 => {}
             Self::Nothing => {}
             Self::Descriptor(_) => done.fd = Some(KernelFd::adopt(cqe.res)),
             Self::Message(header) => done.arrived = header.adopt(),

@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use super::adopt::Adopts;
 use super::lane::{Leftover, Next, Side};
 use super::table::{Decision, Own, Settlement, Tag};
 use super::{Completion, Detached, Holds, Orphan};
@@ -21,33 +22,49 @@ pub(crate) struct Pending {
     releases: Vec<Box<dyn Orphan>>,
 }
 
+/// A completion from which more follows than a wake.
+enum Found {
+    /// The driver's own.
+    Own(Own, Cqe),
+    /// An op's.
+    Op(Decision),
+}
+
 impl Driver {
     /// Reads every completion that is there.
     pub(crate) fn dispatch(&self) {
-        loop {
-            let decision = {
-                let mut core = self.core();
-                let Some(cqe) = core.kernel.pop() else {
-                    return;
-                };
-                let buf = core.buffers.adopt(cqe);
-                match Tag(cqe.user_data).as_own() {
-                    Some(own) => {
-                        drop(core);
-                        self.own_completion(own, cqe);
-                        continue;
-                    }
-                    None => core.table.complete(cqe, buf),
-                }
-            };
-            match decision {
-                Decision::Nothing => {}
-                Decision::Unheard(done) => self.close_adopted(done),
-                Decision::Wake(waker, holds) => {
+        while let Some(found) = self.read_completions() {
+            match found {
+                Found::Own(own, cqe) => self.own_completion(own, cqe),
+                Found::Op(Decision::Nothing) => {}
+                Found::Op(Decision::Unheard(done)) => self.close_adopted(done),
+                Found::Op(Decision::Wake(waker, holds)) => {
                     self.pending().wakes.extend(waker);
                     self.let_go(holds);
                 }
-                Decision::Settle(settlement) => self.settle(settlement),
+                Found::Op(Decision::Settle(settlement)) => self.settle(settlement),
+            }
+        }
+    }
+
+    /// Reads completions up to the first from which more follows than a wake, which is queued here, under one borrow for all of them.
+    fn read_completions(&self) -> Option<Found> {
+        let core = &mut *self.core();
+        let pending = &mut *self.pending();
+        loop {
+            let cqe = core.kernel.pop()?;
+            let buf = core.buffers.adopt(cqe);
+            if let Some(own) = Tag(cqe.user_data).as_own() {
+                return Some(Found::Own(own, cqe));
+            }
+            match core.table.complete(cqe, buf) {
+                Decision::Wake(waker, holds) => {
+                    pending.wakes.extend(waker);
+                    if let Some(holds) = holds.let_go_quietly() {
+                        return Some(Found::Op(Decision::Wake(None, holds)));
+                    }
+                }
+                decision => return Some(Found::Op(decision)),
             }
         }
     }
@@ -92,6 +109,16 @@ impl Driver {
         }
     }
 
+    /// The same outside a dispatch.
+    pub(crate) fn let_go_now(&self, holds: Holds) {
+        if let Some(holds) = holds.let_go_quietly() {
+            self.let_go(holds);
+            if self.has_pending() {
+                self.stir();
+            }
+        }
+    }
+
     fn orphan_ended(&self, fd: &FdRef, side: Side, leftover: Option<Leftover>) {
         let watcher = fd.lane(side).orphan_ended(leftover);
         self.pending().wakes.extend(watcher);
@@ -120,7 +147,8 @@ impl Driver {
         }
         let mut sqe = Sqe::default();
         let holds = op.prepare(fd, &mut sqe);
-        match self.submit(sqe, holds, op.yields(), Some(side), Waker::noop()) {
+        let adopts = Adopts::new(op.yields(), sqe.addr);
+        match self.push(&mut sqe, holds, adopts, Some(side), Waker::noop()) {
             Ok(tag) => {
                 self.abandon(tag, || op);
                 self.detach(tag);
@@ -151,7 +179,7 @@ impl Driver {
 
     /// Runs what the dispatches have queued, including what that queues in turn.
     pub(crate) fn run_pending(&self) {
-        loop {
+        while self.has_pending() {
             let (mut wakes, releases) = {
                 let mut pending = self.pending();
                 (
@@ -159,12 +187,12 @@ impl Driver {
                     std::mem::take(&mut pending.releases),
                 )
             };
-            if wakes.is_empty() && releases.is_empty() {
-                return;
+            let mut queued = wakes.drain(..);
+            while queued.len() > 0 {
+                // One guard for all of them; behind a waker that panics it goes on with the next.
+                self.guarded(|| queued.by_ref().for_each(Waker::wake));
             }
-            for waker in wakes.drain(..) {
-                self.guarded(|| waker.wake());
-            }
+            drop(queued);
             // The list's memory is kept for the next turn.
             let mut pending = self.pending();
             if pending.wakes.is_empty() {

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::lane::Leftover;
+use super::submit::Sent;
 use super::table::{Abandoned, Polled, Tag};
 use super::{Cancel, Completion, Op, Orphan, Refusal};
 use crate::driver::Driver;
@@ -138,12 +139,13 @@ impl<O: Op> Submit<O> {
         let mut sqe = Sqe::default();
         // SAFETY: at `Idle` the value is initialised. If `prepare` panics the stage is still `Idle` and the value is dropped as usual.
         let holds = unsafe { self.op.assume_init_mut() }.prepare(&mut sqe);
-        match driver.submit(sqe, holds, O::YIELDS, O::LANE, cx.waker()) {
-            Ok(tag) => {
+        match driver.submit(&mut sqe, holds, O::YIELDS, O::LANE, cx.waker()) {
+            Ok(Sent::InFlight(tag)) => {
                 self.stage = Stage::InFlight(tag);
                 self.driver.get_or_insert(driver);
                 Poll::Pending
             }
+            Ok(Sent::Answered(done)) => Poll::Ready(self.finish(done)),
             Err(refusal) => Poll::Ready(self.finish(Completion::refused(refusal))),
         }
     }
@@ -316,6 +318,9 @@ impl<O: Op> Submit<O> {
 
 impl<O: Op> Drop for Submit<O> {
     fn drop(&mut self) {
+        if self.stage == Stage::Gone {
+            return;
+        }
         let given_up = self.give_up();
         if let (Some((driver, tag)), Cancel::Eager) = (given_up.in_flight, O::CANCEL) {
             driver.cancel(tag);

@@ -4,7 +4,7 @@
 //! [`table`] once that future is dropped, *in flight* from its submission to its final completion, and *ended* by
 //! [`dispatch`], the only place that reads a completion. [`future`] is the way in and out, [`lane`] the rule
 //! that one descriptor has at most one consuming op at a time, [`laned`] the way of an op that keeps it, [`cancel`] what a
-//! future offers that can be asked to end early.
+//! future offers that can be asked to end early, [`spot`] the short way of an op that need not wait.
 //!
 //! ```text
 //! Submit<O>::poll ──prepare──▶ table entry ──push──▶ ring ──CQE──▶ dispatch ─┬─ somebody waits: keep the result, wake
@@ -21,6 +21,8 @@ pub(crate) mod future;
 pub(crate) mod held;
 pub(crate) mod lane;
 pub(crate) mod laned;
+pub(crate) mod spot;
+pub(crate) mod submit;
 pub(crate) mod table;
 
 use std::io;
@@ -88,6 +90,18 @@ impl Holds {
             first: Some(fd),
             second: None,
         }
+    }
+
+    /// Lets go of what nobody waits for and somebody else still names. The rest is given back: to let go of that closes it, or wakes whoever
+    /// waits to close it.
+    #[inline]
+    pub(crate) fn let_go_quietly(mut self) -> Option<Self> {
+        for held in [&mut self.first, &mut self.second] {
+            if held.as_ref().is_some_and(|fd| fd.is_shared_and_unwatched()) {
+                *held = None;
+            }
+        }
+        (self.first.is_some() || self.second.is_some()).then_some(self)
     }
 
     /// The op names two descriptors (splice, linkat, renameat2).
@@ -224,6 +238,7 @@ pub struct Completion {
 }
 
 impl Completion {
+    #[inline]
     pub(crate) fn new(res: i32, flags: u32, fd: Option<KernelFd>) -> Self {
         Self {
             res,

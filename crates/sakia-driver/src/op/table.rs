@@ -6,13 +6,12 @@
 //! | `Orphan` | in flight; the op's memory is here | the final completion, which removes the entry |
 //! | `Done` | not in flight; the result and an adopted descriptor are here | the future's next poll or its drop, or the end of the runtime |
 //! | `Retired` | the slot's generations are spent | nobody |
+//! | `Vacant` | nobody's | the next op |
 //!
 //! An entry that is missing has had its final completion: that is what makes it safe to give an op's memory back. The table
 //! only records; effects (waking, closing, user destructors) are its callers'.
 
 use std::task::Waker;
-
-use slab::Slab;
 
 use super::adopt::Adopts;
 use super::{Completion, Holds, Orphan};
@@ -89,13 +88,20 @@ impl Tag {
 }
 
 enum State {
+    /// Nobody's; the index of the next such slot, or [`NO_SLOT`].
+    Vacant(u32),
     Waiting(Option<Waker>),
     Orphan(Box<dyn Orphan>),
     Done(Completion),
     Retired,
 }
 
+/// The end of the list of vacant slots.
+const NO_SLOT: u32 = u32::MAX;
+
 struct Entry {
+    /// Of the slot's present use, or of its next.
+    generation: u64,
     state: State,
     holds: Holds,
     adopts: Adopts,
@@ -158,16 +164,29 @@ pub(crate) struct Counts {
     pub(crate) stale: u64,
 }
 
-#[derive(Default)]
+/// A slab whose slots know their generation: one look finds an entry and tells whether the tag is still its own.
 pub(crate) struct Table {
-    entries: Slab<Entry>,
-    generations: Vec<u64>,
+    slots: Vec<Entry>,
+    /// The first vacant slot, or [`NO_SLOT`].
+    vacant: u32,
     in_flight: usize,
     pub(crate) counts: Counts,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            vacant: NO_SLOT,
+            in_flight: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
 impl Table {
     /// Enters an op that is about to be pushed. `None` if every index is taken.
+    #[inline]
     pub(crate) fn insert(
         &mut self,
         opcode: u8,
@@ -176,67 +195,88 @@ impl Table {
         lane: Option<super::lane::Side>,
         waker: Waker,
     ) -> Option<Tag> {
-        let vacant = self.entries.vacant_entry();
-        let index = vacant.key();
+        if self.vacant == NO_SLOT {
+            self.grow()?;
+        }
+        let index = self.vacant as usize;
+        let entry = &mut self.slots[index];
+        let State::Vacant(next) = std::mem::replace(&mut entry.state, State::Waiting(Some(waker)))
+        else {
+            unreachable!("the list leads to vacant slots alone")
+        };
+        self.vacant = next;
+        entry.holds = holds;
+        entry.adopts = adopts;
+        entry.opcode = opcode;
+        entry.lane = lane;
+        entry.asked = 0;
+        entry.detached = false;
+        self.in_flight += 1;
+        Some(Tag::new(index, entry.generation))
+    }
+
+    /// Makes one more vacant slot.
+    #[cold]
+    fn grow(&mut self) -> Option<()> {
+        let index = self.slots.len();
         if index as u64 >= OWN_INDEX {
             return None;
         }
-        vacant.insert(Entry {
-            state: State::Waiting(Some(waker)),
-            holds,
-            adopts,
-            opcode,
-            lane,
-            asked: 0,
-            detached: false,
-            more: Vec::new(),
-        });
-        if index == self.generations.len() {
-            self.generations.push(1);
-        }
-        self.in_flight += 1;
-        Some(Tag::new(index, self.generations[index]))
-    }
-
-    fn get(&mut self, tag: Tag) -> Option<&mut Entry> {
-        let index = tag.index();
-        if self.generations.get(index) != Some(&tag.generation()) {
-            return None;
-        }
-        self.entries.get_mut(index)
-    }
-
-    fn remove(&mut self, tag: Tag) -> Entry {
-        let index = tag.index();
-        let generation = &mut self.generations[index];
-        *generation += 1;
-        if *generation < LAST_GENERATION {
-            return self.entries.remove(index);
-        }
-        // A generation that wrapped could be mistaken for an old one: the slot is never used again.
-        let retired = Entry {
-            state: State::Retired,
+        self.slots.push(Entry {
+            generation: 1,
+            state: State::Vacant(NO_SLOT),
             holds: Holds::none(),
             adopts: Adopts::Nothing,
             opcode: 0,
             lane: None,
-            asked: 1,
+            asked: 0,
             detached: false,
             more: Vec::new(),
-        };
-        std::mem::replace(&mut self.entries[index], retired)
+        });
+        self.vacant = index as u32;
+        Some(())
+    }
+
+    /// An op was over as it was submitted.
+    pub(crate) fn count_answered(&mut self) {
+        self.counts.completed += 1;
+    }
+
+    #[inline]
+    fn get(&mut self, tag: Tag) -> Option<&mut Entry> {
+        // A vacant slot has a generation that no tag has had yet, a retired one the last of all.
+        self.slots
+            .get_mut(tag.index())
+            .filter(|entry| entry.generation == tag.generation())
+    }
+
+    /// Ends the use of a slot: answers its state.
+    #[inline]
+    fn remove(&mut self, tag: Tag) -> State {
+        let index = tag.index();
+        let entry = &mut self.slots[index];
+        debug_assert!(entry.more.is_empty(), "the op was told of all of them");
+        entry.generation += 1;
+        if entry.generation == LAST_GENERATION {
+            // A generation that wrapped could be mistaken for an old one: the slot is never used again.
+            return std::mem::replace(&mut entry.state, State::Retired);
+        }
+        let next = std::mem::replace(&mut self.vacant, index as u32);
+        std::mem::replace(&mut entry.state, State::Vacant(next))
     }
 
     /// Takes note of a completion and says what follows from it.
     ///
     /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
+    #[inline]
     pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
         let tag = Tag(cqe.user_data);
-        let Some(entry) = self.get(tag) else {
+        let found = self.slots.get_mut(tag.index());
+        let Some(entry) = found.filter(|entry| entry.generation == tag.generation()) else {
             self.counts.stale += 1;
             return Decision::Nothing;
         };
-        if matches!(entry.state, State::Done(_) | State::Retired) {
+        if !matches!(entry.state, State::Waiting(_) | State::Orphan(_)) {
             self.counts.stale += 1;
             return Decision::Nothing;
         }
@@ -254,28 +294,32 @@ impl Table {
             };
         }
         let holds = std::mem::take(&mut entry.holds);
-        let cancelled = done.was_cancelled();
-        let decision = match std::mem::replace(&mut entry.state, State::Retired) {
-            State::Waiting(waker) => {
-                entry.state = State::Done(done);
-                Decision::Wake(waker, holds)
-            }
-            State::Orphan(orphan) => {
-                let lane = entry.lane;
-                self.remove(tag);
-                Decision::Settle(Settlement {
-                    orphan,
-                    done,
-                    holds,
-                    lane,
-                })
-            }
-            State::Done(_) | State::Retired => unreachable!("looked at above"),
-        };
         self.in_flight -= 1;
         self.counts.completed += 1;
-        self.counts.cancelled += u64::from(cancelled);
-        decision
+        self.counts.cancelled += u64::from(done.was_cancelled());
+        match &mut entry.state {
+            State::Waiting(waker) => {
+                let waker = waker.take();
+                // Nothing is left in the old state: it needs no drop.
+                std::mem::forget(std::mem::replace(&mut entry.state, State::Done(done)));
+                Decision::Wake(waker, holds)
+            }
+            _ => self.settle(tag, done, holds),
+        }
+    }
+
+    /// The final completion of an op whose future has gone.
+    fn settle(&mut self, tag: Tag, done: Completion, holds: Holds) -> Decision {
+        let lane = self.slots[tag.index()].lane;
+        let State::Orphan(orphan) = self.remove(tag) else {
+            unreachable!("the caller has looked")
+        };
+        Decision::Settle(Settlement {
+            orphan,
+            done,
+            holds,
+            lane,
+        })
     }
 
     /// Notes who waits now; answers who waited before. Cloning and dropping wakers may run code of the user's, so neither is done here.
@@ -288,6 +332,7 @@ impl Table {
     }
 
     /// Takes the result, if it is there.
+    #[inline]
     pub(crate) fn poll(&mut self, tag: Tag, waker: &Waker) -> Polled {
         let Some(entry) = self.get(tag) else {
             return Polled::Gone;
@@ -298,11 +343,13 @@ impl Table {
         match &mut entry.state {
             State::Waiting(Some(old)) if old.will_wake(waker) => Polled::Pending,
             State::Waiting(_) => Polled::OtherWaker,
-            State::Done(_) => match self.remove(tag).state {
-                State::Done(done) => Polled::Ready(done),
-                _ => Polled::Gone,
-            },
-            State::Orphan(_) | State::Retired => Polled::Gone,
+            State::Done(_) => {
+                let State::Done(done) = self.remove(tag) else {
+                    unreachable!("looked at just now")
+                };
+                Polled::Ready(done)
+            }
+            State::Vacant(_) | State::Orphan(_) | State::Retired => Polled::Gone,
         }
     }
 
@@ -319,7 +366,7 @@ impl Table {
             return Abandoned::Gone;
         };
         if matches!(entry.state, State::Done(_)) {
-            return match self.remove(tag).state {
+            return match self.remove(tag) {
                 State::Done(done) => Abandoned::Ended(done),
                 _ => Abandoned::Gone,
             };
@@ -353,7 +400,7 @@ impl Table {
     /// The op at this index, if it is in flight and a cancel was pushed for it.
     pub(crate) fn asked_of(&mut self, index: u32) -> Option<Tag> {
         let index = index as usize;
-        let tag = Tag::new(index, *self.generations.get(index)?);
+        let tag = Tag::new(index, self.slots.get(index)?.generation);
         self.times_asked(tag).filter(|n| *n > 0).map(|_| tag)
     }
 
@@ -368,28 +415,26 @@ impl Table {
         self.get(tag).is_some_and(|entry| entry.detached)
     }
 
+    fn tagged(&self) -> impl Iterator<Item = (Tag, &Entry)> {
+        let slots = self.slots.iter().enumerate();
+        slots.map(|(index, entry)| (Tag::new(index, entry.generation), entry))
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// The tags of all ops in flight: their opcode, whether they were let go on purpose.
     pub(crate) fn live(&self) -> impl Iterator<Item = (Tag, u8, bool)> + '_ {
-        self.entries
-            .iter()
+        self.tagged()
             .filter(|(_, entry)| matches!(entry.state, State::Waiting(_) | State::Orphan(_)))
-            .map(|(index, entry)| {
-                (
-                    Tag::new(index, self.generations[index]),
-                    entry.opcode,
-                    entry.detached,
-                )
-            })
+            .map(|(tag, entry)| (tag, entry.opcode, entry.detached))
     }
 
     /// The descriptors that lie in results which nobody has taken yet.
     pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
         let mut list = Vec::new();
-        for (_, entry) in &self.entries {
+        for entry in &self.slots {
             let State::Done(done) = &entry.state else {
                 continue;
             };
@@ -404,7 +449,7 @@ impl Table {
 
     /// Whether an op in flight could still make a descriptor.
     pub(crate) fn may_yield(&self, tag: Tag) -> bool {
-        self.entries
+        self.slots
             .get(tag.index())
             .is_some_and(|entry| !matches!(entry.adopts, Adopts::Nothing))
     }
@@ -412,16 +457,14 @@ impl Table {
     /// Empties the entries whose futures outlive the runtime: they will find them gone.
     pub(crate) fn take_done(&mut self) -> Vec<Completion> {
         let done: Vec<Tag> = self
-            .entries
-            .iter()
+            .tagged()
             .filter(|(_, entry)| matches!(entry.state, State::Done(_)))
-            .map(|(index, _)| Tag::new(index, self.generations[index]))
+            .map(|(tag, _)| tag)
             .collect();
         let mut all = Vec::with_capacity(done.len());
         for tag in done {
-            let entry = self.remove(tag);
-            all.extend(entry.more);
-            if let State::Done(done) = entry.state {
+            all.append(&mut self.take_more(tag));
+            if let State::Done(done) = self.remove(tag) {
                 all.push(done);
             }
         }
@@ -430,9 +473,9 @@ impl Table {
 
     /// Wakers of futures that still wait, so that they look once more.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
-        self.entries
+        self.slots
             .iter_mut()
-            .filter_map(|(_, entry)| match &mut entry.state {
+            .filter_map(|entry| match &mut entry.state {
                 State::Waiting(waker) => waker.take(),
                 _ => None,
             })
@@ -443,7 +486,7 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         // What is in flight still belongs to the kernel: its memory and its descriptors are leaked, never freed.
-        for entry in self.entries.drain() {
+        for entry in self.slots.drain(..) {
             if matches!(entry.state, State::Waiting(_) | State::Orphan(_)) {
                 std::mem::forget(entry);
             }

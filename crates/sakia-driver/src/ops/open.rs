@@ -80,7 +80,10 @@ unsafe impl Op for Open {
         } else {
             Kind::File
         };
-        done.into_fd(kind)
+        let fd = done.into_fd(kind)?;
+        let answers = kind == Kind::File && flags & libc::O_DIRECT == 0;
+        fd.inner().note_answers(answers);
+        Ok(fd)
     }
 }
 

@@ -292,3 +292,51 @@ pub fn is_readable(fd: impl AsFd, within: Duration) -> bool {
         }
     }
 }
+
+/// Says how a file is going to be read (posix_fadvise(2)), all of it.
+pub fn fadvise(file: impl AsFd, advice: i32) {
+    // SAFETY: four integers.
+    let failed = unsafe { libc::posix_fadvise(file.as_fd().as_raw_fd(), 0, 0, advice) };
+    assert_eq!(failed, 0);
+}
+
+/// How many pages of a file's first `len` bytes are in the page cache (mincore(2)).
+pub fn in_cache(file: impl AsFd, len: usize) -> usize {
+    let mut pages = vec![0u8; len.div_ceil(4096)];
+    // SAFETY: a mapping at an address of the kernel's choice, which is only asked about, and unmapped again; `pages` has a byte for each page.
+    unsafe {
+        let fd = file.as_fd().as_raw_fd();
+        let map = libc::mmap(
+            std::ptr::null_mut(),
+            len,
+            libc::PROT_READ,
+            libc::MAP_SHARED,
+            fd,
+            0,
+        );
+        assert_ne!(map, libc::MAP_FAILED);
+        assert_eq!(libc::mincore(map, len, pages.as_mut_ptr()), 0);
+        libc::munmap(map, len);
+    }
+    pages.iter().filter(|page| **page & 1 != 0).count()
+}
+
+/// The status flags of a descriptor.
+pub fn fcntl_flags(fd: impl AsFd) -> i32 {
+    // SAFETY: two integers.
+    unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFL) }
+}
+
+pub fn set_fcntl_flags(fd: impl AsFd, flags: i32) {
+    // SAFETY: three integers.
+    let failed = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFL, flags) };
+    assert_eq!(failed, 0);
+}
+
+pub fn make_fifo(path: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).expect("a path");
+    // SAFETY: a C string of ours, and an integer.
+    let failed = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
+    assert_eq!(failed, 0);
+}

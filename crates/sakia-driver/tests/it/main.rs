@@ -18,6 +18,7 @@ mod reliefs;
 mod rests;
 mod signals;
 mod splices;
+mod spots;
 mod stuck;
 mod wakers;
 mod wakes;

@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use super::setup_error::SetupError;
 use super::uring::Ask;
-use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
+use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
 use crews::Crews;
 use flight::Flights;
 use readiness::Readiness;
@@ -156,6 +156,10 @@ impl Kernel for Emulated {
 
     fn skips_success(&self) -> bool {
         true
+    }
+
+    fn answer(&self, sqe: &Sqe) -> Answer {
+        spot::answer(sqe)
     }
 
     fn call(&self, call: Call<'_>) -> io::Result<u64> {

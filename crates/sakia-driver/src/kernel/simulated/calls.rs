@@ -94,6 +94,7 @@ impl World {
             | Call::TrySendTo(..)
             | Call::TryRead(..)
             | Call::TryWrite(..) => self.try_io(call),
+            Call::StatusFlags(_) => Ok(0),
         }
     }
 

@@ -20,7 +20,7 @@ use io_uring::{IoUring, Probe};
 use buffers::BufferRing;
 use counter::Counter;
 
-use super::{Call, Cqe, Entered, Kernel, Sqe, Wait, call};
+use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
 
 /// How many completions are taken from the shared queue at a time.
 const BATCH: usize = 64;
@@ -208,6 +208,10 @@ impl Kernel for Uring {
         if let Some(buffers) = &self.buffers {
             buffers.show();
         }
+    }
+
+    fn answer(&self, sqe: &Sqe) -> Answer {
+        spot::answer(sqe)
     }
 
     fn call(&self, call: Call<'_>) -> io::Result<u64> {

@@ -182,7 +182,7 @@ fn a_slot_whose_generations_are_spent_is_never_used_again() {
     let first = insert(&mut table, Yields::Nothing);
     table.complete(cqe(first, 0, 0), None);
     take(&mut table, first);
-    table.generations[first.index()] = LAST_GENERATION - 1;
+    table.slots[first.index()].generation = LAST_GENERATION - 1;
     let last = insert(&mut table, Yields::Nothing);
     assert_eq!(last.index(), first.index());
     table.complete(cqe(last, 0, 0), None);

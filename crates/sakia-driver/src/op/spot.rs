@@ -1,0 +1,100 @@
+//! Ops that are over at their first poll: a submission that the kernel can answer without waiting is answered, and never enters the table.
+//!
+//! Here it is decided who may ask; how it is answered is the kernel's affair (`kernel/spot.rs`). Nothing is asked of a descriptor whose reads may
+//! wait although they are told not to: one with a server behind it, one of O_DIRECT. And a task that finds all that it reads in the cache must
+//! not keep the thread for itself: each answer is paid for from a budget that the loop refills before it polls the next task, and when that is spent
+//! the op goes by the ring.
+
+use std::cell::Cell;
+
+use super::adopt::Adopts;
+use super::{Completion, Holds};
+use crate::driver::Driver;
+use crate::fd::{Descriptor, Kind};
+use crate::kernel::abi::{Cqe, opcode};
+use crate::kernel::call::Call;
+use crate::kernel::{Answer, Kernel, Sqe};
+
+/// How many answers a task may have in one poll.
+const BUDGET: u32 = 64;
+/// An answer of this many bytes more costs as much as another one.
+const PIECE: u32 = 16 << 10;
+
+/// What is left of the budget, and what was answered.
+#[derive(Debug, Default)]
+pub(crate) struct Spot {
+    budget: Cell<u32>,
+    answers: Cell<u64>,
+}
+
+impl Driver {
+    /// A task is about to be polled: what of its ops can be done without waiting may be answered on the spot, up to a bound.
+    ///
+    /// Who never says so has every op go by the ring.
+    #[inline]
+    pub fn refill(&self) {
+        self.spot().budget.set(BUDGET);
+    }
+
+    /// How many ops were answered on the spot, over the driver's life.
+    pub fn answered_on_the_spot(&self) -> u64 {
+        self.spot().answers.get()
+    }
+
+    /// The completion of a submission that can be answered without waiting.
+    #[inline]
+    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds, adopts: Adopts) -> Option<Completion> {
+        let fd = match (sqe.opcode, &holds.first) {
+            (opcode::READ | opcode::READV, Some(fd)) if sqe.off != u64::MAX => Some(&**fd),
+            (opcode::OPENAT | opcode::OPENAT2, _) => None,
+            _ => return None,
+        };
+        let may = self.spot().budget.get() > 0 && fd.is_none_or(Descriptor::may_answer);
+        may.then(|| self.ask(sqe, fd, adopts)).flatten()
+    }
+
+    fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>, adopts: Adopts) -> Option<Completion> {
+        let mut core = self.core();
+        if !core.kernel.supports(sqe.opcode) {
+            return None;
+        }
+        let answer = core.kernel.answer(sqe);
+        let spot = self.spot();
+        let price = match answer {
+            Answer::Done(n) if fd.is_some() => 1 + n.cast_unsigned() / PIECE,
+            _ => 1,
+        };
+        spot.budget.set(spot.budget.get().saturating_sub(price));
+        let res = match (answer, fd) {
+            (Answer::Done(res), _) => res,
+            (Answer::Never, Some(fd)) => {
+                fd.note_answers(false);
+                return None;
+            }
+            _ => return None,
+        };
+        spot.answers.set(spot.answers.get() + 1);
+        core.table.count_answered();
+        let flags = 0;
+        Some(adopts.adopt(Cqe {
+            user_data: 0,
+            res,
+            flags,
+        }))
+    }
+}
+
+impl Descriptor {
+    /// Whether reads of it may be tried on the spot.
+    #[inline]
+    fn may_answer(&self) -> bool {
+        self.answers().unwrap_or_else(|| {
+            // A direct read waits for the disk, told or not. Who may have set that is not known.
+            let flags = self.driver().call(Call::StatusFlags(self.raw()));
+            let direct = flags.map_or(true, |flags| flags & libc::O_DIRECT as u64 != 0);
+            let may = self.kind() == Kind::File && !direct;
+            self.note_answers(may);
+            may
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Handing an op over, and asking what came of it: the doors of the op table.
+
+use std::task::Waker;
+
+use super::adopt::Adopts;
+use super::lane::Side;
+use super::table::{Abandoned, Polled, Tag};
+use super::{Completion, Holds, Orphan, Refusal, Yields};
+use crate::driver::{Driver, Phase};
+use crate::kernel::abi::IOSQE_ASYNC;
+use crate::kernel::{Kernel, Sqe};
+
+/// What becomes of an op that is handed over.
+pub(crate) enum Sent {
+    /// It is in flight under this tag.
+    InFlight(Tag),
+    /// It is over.
+    Answered(Completion),
+}
+
+impl Driver {
+    /// Hands an op over: it is answered on the spot, or goes the way of the ring.
+    #[inline]
+    pub(crate) fn submit(
+        &self,
+        sqe: &mut Sqe,
+        holds: Holds,
+        yields: Yields,
+        lane: Option<Side>,
+        waker: &Waker,
+    ) -> Result<Sent, Refusal> {
+        if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
+            // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
+            sqe.flags |= IOSQE_ASYNC;
+        }
+        let adopts = Adopts::new(yields, sqe.addr);
+        if let Some(done) = self.answer(sqe, &holds, adopts) {
+            self.let_go_now(holds);
+            return Ok(Sent::Answered(done));
+        }
+        self.push(sqe, holds, adopts, lane, waker)
+            .map(Sent::InFlight)
+    }
+
+    /// Enters an op in the table and pushes it.
+    pub(crate) fn push(
+        &self,
+        sqe: &mut Sqe,
+        holds: Holds,
+        adopts: Adopts,
+        lane: Option<Side>,
+        waker: &Waker,
+    ) -> Result<Tag, Refusal> {
+        // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
+        let waker = waker.clone();
+        if self.phase() == Phase::Ended {
+            return Err(Refusal::Ended);
+        }
+        let core = &mut *self.core();
+        if !core.kernel.supports(sqe.opcode) {
+            return Err(Refusal::Unsupported(sqe.opcode));
+        }
+        let tag = core
+            .table
+            .insert(sqe.opcode, holds, adopts, lane, waker)
+            .ok_or(Refusal::Full)?;
+        sqe.user_data = tag.0;
+        core.push(sqe);
+        Ok(tag)
+    }
+
+    #[inline]
+    pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
+        let polled = self.core().table.poll(tag, waker);
+        match polled {
+            Polled::OtherWaker => self.change_waker(tag, waker),
+            polled => polled,
+        }
+    }
+
+    fn change_waker(&self, tag: Tag, waker: &Waker) -> Polled {
+        // The clone is code of the user's, which may turn the driver and so end the op: look again.
+        let waker = waker.clone();
+        let mut core = self.core();
+        match core.table.poll(tag, &waker) {
+            Polled::OtherWaker => {
+                let before = core.table.set_waker(tag, waker);
+                drop(core);
+                drop(before);
+                Polled::Pending
+            }
+            polled => polled,
+        }
+    }
+
+    pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+        let unheard = self.core().table.take_more(tag);
+        for done in unheard {
+            self.close_adopted(done);
+        }
+        self.core().table.abandon(tag, op)
+    }
+
+    pub(crate) fn detach(&self, tag: Tag) {
+        self.core().table.detach(tag);
+    }
+}
