@@ -406,6 +406,9 @@ impl Driver {
     /// # Errors
     /// When the ring is dead: the kernel has lost a completion, or the thread is not the ring's.
     pub fn turn(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<()> {
+        if park == Park::No && self.turns_for_nothing() {
+            return Ok(());
+        }
         if self.phase() == Phase::Ended {
             return Err(Refusal::Ended.into());
         }

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Phase};
 use crate::kernel::Kernel;
 use crate::op::Refusal;
 
@@ -66,6 +66,21 @@ impl Driver {
         if self.rise() && !self.is_forked() {
             self.core().kernel.alert();
         }
+    }
+
+    /// Whether a turn that does not park would do nothing at all: tasks that only wake each other pay for the look alone.
+    #[inline]
+    pub(crate) fn turns_for_nothing(&self) -> bool {
+        if self.phase() != Phase::Running
+            || self.is_forked()
+            || self.resting().get()
+            || !self.cancels().is_empty()
+            || self.has_pending()
+        {
+            return false;
+        }
+        let mut core = self.core();
+        !core.has_backlog() && core.buffers.is_unused() && core.kernel.is_quiet()
     }
 
     /// A turn begins: wakes of other threads need no system call any more. Tells whether this was a rest.

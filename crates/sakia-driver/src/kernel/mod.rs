@@ -65,6 +65,11 @@ pub(crate) trait Kernel {
     /// Whether an enter would do something: submissions are waiting, or completions that only an enter fetches.
     fn wants_enter(&mut self) -> bool;
 
+    /// Whether an enter would surely do nothing and a pop find nothing. A kernel that does not know says no.
+    fn is_quiet(&mut self) -> bool {
+        false
+    }
+
     /// Whether an op of this opcode can be pushed at all.
     fn supports(&self, opcode: u8) -> bool;
 
@@ -208,6 +213,14 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.wants_enter(),
             Self::Gone => false,
+        }
+    }
+
+    #[inline]
+    fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.is_quiet(),
+            _ => false,
         }
     }
 

@@ -172,6 +172,7 @@ impl Driver {
     }
 
     /// Whether something waits for the end of the outermost turn.
+    #[inline]
     pub(crate) fn has_pending(&self) -> bool {
         let pending = self.pending();
         !pending.wakes.is_empty() || !pending.releases.is_empty()

@@ -184,6 +184,11 @@ impl Kernel for Uring {
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
+    #[inline]
+    fn is_quiet(&mut self) -> bool {
+        self.next == self.filled && self.ring.completion().is_empty() && !self.wants_enter()
+    }
+
     fn supports(&self, opcode: u8) -> bool {
         self.probe.is_supported(opcode)
     }
