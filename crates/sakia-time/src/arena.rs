@@ -62,6 +62,7 @@ impl<T> Arena<T> {
     }
 
     /// Stores a value in an entry that is on no list yet.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T, when: u64) -> (u32, Key) {
         self.last_number += 1;
         let number = self.last_number;
@@ -93,6 +94,7 @@ impl<T> Arena<T> {
     }
 
     /// Frees an entry that is on no list.
+    #[inline]
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         let entry = &mut self.entries[index as usize];
         debug_assert_eq!(entry.list, NONE, "an entry is unlinked before it is freed");
@@ -104,6 +106,7 @@ impl<T> Arena<T> {
     }
 
     /// Finds the place of an entry that is still there.
+    #[inline]
     pub(crate) fn resolve(&self, key: Key) -> Option<u32> {
         let entry = self.entries.get(key.index as usize)?;
         (entry.number == key.number).then_some(key.index)
@@ -126,6 +129,7 @@ impl<T> Arena<T> {
     }
 
     /// Puts an entry that is on no list at the end of one.
+    #[inline]
     pub(crate) fn push_back(&mut self, index: u32, list: List) {
         let head = self.heads[usize::from(list)];
         let (prev, next) = if head == NIL {
@@ -145,6 +149,7 @@ impl<T> Arena<T> {
     }
 
     /// Takes an entry off its list and says which that was.
+    #[inline]
     pub(crate) fn unlink(&mut self, index: u32) -> List {
         let entry = &mut self.entries[index as usize];
         let (prev, next, list) = (entry.prev, entry.next, entry.list);
@@ -163,6 +168,7 @@ impl<T> Arena<T> {
     }
 
     /// Takes the first entry off a list.
+    #[inline]
     pub(crate) fn pop_front(&mut self, list: List) -> Option<u32> {
         let head = self.heads[usize::from(list)];
         if head == NIL {

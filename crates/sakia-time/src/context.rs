@@ -83,6 +83,7 @@ impl Drop for Entered {
 }
 
 /// Returns the current timers.
+#[inline]
 pub(crate) fn current() -> Option<Rc<Inner>> {
     STACK
         .try_with(|stack| Some(Rc::clone(&stack.borrow().frames.last()?.timers)))
@@ -91,6 +92,7 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 }
 
 /// Returns the timers of a number, if they were entered on this thread.
+#[inline]
 pub(crate) fn find(id: u64) -> Option<Rc<Inner>> {
     STACK
         .try_with(|stack| {

@@ -10,8 +10,8 @@
 //! # What is promised
 //! - **Never early.** A timer completes at or after its deadline, by [`Instant`](std::time::Instant), never before.
 //! - **At most half a millisecond late by itself.** The wheel counts ticks of half a millisecond and rounds deadlines up to the next
-//!   one, so that a thousand timers of the same tick cost one wake of the thread. What a busy loop adds on top is
-//!   the loop's.
+//!   one, so that a thousand timers of the same tick cost one wake of the thread. While timers fall due in a row the thread wakes for them once a
+//!   millisecond, which is then the most that they are late. What a busy loop adds on top is the loop's.
 //! - **Cheap.** To set and to drop a timer takes constant time, however many are pending, and allocates nothing in the
 //!   steady state. An entry takes 48 bytes; they are reused, and given back when the timers end.
 //! - **The clock is read seldom.** A [`timeout`] around a future that is ready at once touches neither clock nor wheel. One that

@@ -88,7 +88,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 /// Waits until its deadline; made by [`sleep`] and [`sleep_until`].
 ///
-/// It completes at the deadline or up to half a millisecond after it, never before. Polled again, it is still complete.
+/// It completes at the deadline or up to half a millisecond after it (a millisecond, while other timers fall due just before it), never before.
+/// Polled again, it is still complete.
 ///
 /// It holds numbers only, and so is `Send`, `Sync` and `Unpin`. The timer belongs to the runtime that polls it; polled in another one, it
 /// moves there. Dropped on another thread, or where its runtime is not entered, it leaves a note in a mailbox and the

@@ -22,6 +22,9 @@ use crate::wheel::{NANOS_PER_TICK, Wheel, tick_of_deadline};
 /// How many wakers leave the wheel at once.
 const BATCH: usize = 128;
 
+/// How many ticks after timers have fired the thread wakes for others at the earliest: a millisecond.
+const APART: u64 = 2;
+
 /// What a `Timers` shares with its clones and with the thread's context.
 pub(crate) struct Inner {
     source: Source,
@@ -31,6 +34,10 @@ pub(crate) struct Inner {
     reading: Cell<Instant>,
     /// Whether `reading` is of this turn.
     is_current: Cell<bool>,
+    /// An instant in nanoseconds since tick 0: the same one is asked for again and again.
+    counted: Cell<(Instant, u64)>,
+    /// The tick up to which all was done when timers last fired.
+    fired: Cell<Option<u64>>,
     wheel: RefCell<Wheel<Waker>>,
     /// The room for a batch of wakers, kept so that firing allocates nothing.
     batch: Cell<Vec<Waker>>,
@@ -89,6 +96,8 @@ impl Timers {
                 origin,
                 reading: Cell::new(origin),
                 is_current: Cell::new(true),
+                counted: Cell::new((origin, 0)),
+                fired: Cell::new(None),
                 wheel: RefCell::new(Wheel::new()),
                 batch: Cell::new(Vec::new()),
                 is_closed: Cell::new(false),
@@ -146,7 +155,7 @@ impl Timers {
     /// Returns when [`fire`](Self::fire) will next have something to do; `None` if no timer is pending.
     ///
     /// The instant is the deadline of the earliest timer, rounded up to a whole tick: at most half a millisecond after it, and not
-    /// before it. (When the earliest of more than 32 timers that are due close together, far from now, was dropped, the answer may
+    /// before it; but at least a millisecond after timers last fired, so that a row of timers costs one wake a millisecond. (When the earliest of more than 32 timers that are due close together, far from now, was dropped, the answer may
     /// still be that one's: one turn with nothing to do.) An instant in the past says that something is due already.
     ///
     /// # Examples
@@ -163,7 +172,10 @@ impl Timers {
         inner.collect_mail();
         inner.settle();
         let tick = inner.wheel.borrow_mut().next_tick()?;
-        inner.instant_of(tick)
+        inner.instant_of(match inner.fired.get() {
+            Some(fired) if fired < tick => tick.max(fired.saturating_add(APART)),
+            _ => tick,
+        })
     }
 
     /// Returns how long the thread may park: until the [next deadline](Self::next_deadline), for ever (`None`) if there is none.
@@ -209,7 +221,9 @@ impl Timers {
         inner.collect_mail();
         inner.settle();
         let tick = inner.nanos(now).unwrap_or(u64::MAX) / NANOS_PER_TICK;
-        inner.wheel.borrow_mut().begin_round();
+        if !inner.wheel.borrow_mut().begin_round(tick) {
+            return 0;
+        }
         let mut batch = inner.batch.take();
         let mut fired = 0;
         let mut panicked = None;
@@ -225,6 +239,9 @@ impl Timers {
             each(batch.drain(..), Waker::wake, &mut panicked);
         }
         inner.batch.set(batch);
+        if fired > 0 {
+            inner.fired.set(Some(tick));
+        }
         resume(panicked);
         fired
     }
@@ -286,10 +303,12 @@ impl fmt::Debug for Timers {
 }
 
 impl Inner {
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.mailbox.id()
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.get()
     }
@@ -300,6 +319,7 @@ impl Inner {
     }
 
     /// Reads the clock, and lets the timers that wait for a reading begin.
+    #[inline]
     pub(crate) fn read_clock(&self) -> Instant {
         let now = self.source.now().max(self.reading.get());
         self.reading.set(now);
@@ -312,6 +332,7 @@ impl Inner {
     }
 
     /// Says whether a deadline has passed, as far as one can tell without reading the clock.
+    #[inline]
     pub(crate) fn has_surely_passed(&self, deadline: Deadline) -> bool {
         match deadline {
             Deadline::At(instant) => instant <= self.reading.get(),
@@ -320,11 +341,14 @@ impl Inner {
     }
 
     /// Puts a waker into the wheel.
+    #[inline]
     pub(crate) fn register(&self, deadline: Deadline, waker: Waker) -> Key {
-        if self.wheel.borrow().is_full() {
+        let mut wheel = self.wheel.borrow_mut();
+        if wheel.is_full() {
+            drop(wheel);
             self.collect_mail();
+            wheel = self.wheel.borrow_mut();
         }
-        let wheel = &mut *self.wheel.borrow_mut();
         match deadline {
             Deadline::At(instant) => wheel.insert(self.tick_of(instant), waker),
             Deadline::After(delay) => {
@@ -360,6 +384,7 @@ impl Inner {
         self.wheel.borrow_mut().reset(key, tick)
     }
 
+    #[inline]
     pub(crate) fn unregister(&self, key: Key) {
         let waker = self.wheel.borrow_mut().remove(key);
         drop(waker);
@@ -379,6 +404,7 @@ impl Inner {
     }
 
     /// Lets fresh timers begin, at the price of a reading of the clock if there are any.
+    #[inline]
     pub(crate) fn settle(&self) {
         let has_fresh = self.wheel.borrow().has_fresh();
         if has_fresh {
@@ -387,6 +413,7 @@ impl Inner {
     }
 
     /// Takes timers out that were dropped elsewhere.
+    #[inline]
     pub(crate) fn collect_mail(&self) {
         if !self.mailbox.has_mail() {
             return;
@@ -406,11 +433,19 @@ impl Inner {
     }
 
     /// Returns the nanoseconds from tick 0 to an instant, none before it; `None` if they are more than a `u64` holds (584 years).
+    #[inline]
     fn nanos(&self, instant: Instant) -> Option<u64> {
-        nanos_of(instant.saturating_duration_since(self.origin))
+        let (counted, nanos) = self.counted.get();
+        if instant == counted {
+            return Some(nanos);
+        }
+        let nanos = nanos_of(instant.saturating_duration_since(self.origin))?;
+        self.counted.set((instant, nanos));
+        Some(nanos)
     }
 
     /// Returns the tick at which a deadline has passed.
+    #[inline]
     fn tick_of(&self, deadline: Instant) -> u64 {
         tick_of_deadline(self.nanos(deadline).unwrap_or(u64::MAX))
     }

@@ -79,6 +79,7 @@ impl<T> Wheel<T> {
     }
 
     /// Adds a timer for a tick.
+    #[inline]
     pub(crate) fn insert(&mut self, tick: u64, value: T) -> Key {
         let (index, key) = self.arena.insert(value, tick);
         self.place(index, tick);
@@ -86,6 +87,7 @@ impl<T> Wheel<T> {
     }
 
     /// Adds a timer that starts to count at the next `settle`.
+    #[inline]
     pub(crate) fn insert_fresh(&mut self, delay_nanos: u64, value: T) -> Key {
         let (index, key) = self.arena.insert(value, delay_nanos);
         self.arena.push_back(index, FRESH);
@@ -93,6 +95,7 @@ impl<T> Wheel<T> {
     }
 
     /// Lets the fresh timers begin now.
+    #[inline]
     pub(crate) fn settle(&mut self, now_nanos: u64) {
         while let Some(index) = self.arena.pop_front(FRESH) {
             let delay = self.arena.when(index);
@@ -103,6 +106,7 @@ impl<T> Wheel<T> {
     }
 
     /// Takes a timer out; `None` if it has fired.
+    #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let index = self.arena.resolve(key)?;
         self.detach(index);
@@ -126,11 +130,24 @@ impl<T> Wheel<T> {
         self.arena.value_mut(index)
     }
 
-    /// Begins a round of `pop_due`: timers that become due by an insert during the round wait for the next one.
-    pub(crate) fn begin_round(&mut self) {
+    /// Begins a round of `pop_due` up to tick `now`: timers that become due by an insert during the round wait for the next one.
+    /// `false`: there is nothing to be done, and so all is done up to `now`.
+    #[inline]
+    pub(crate) fn begin_round(&mut self, now: u64) -> bool {
         while let Some(index) = self.arena.pop_front(DUE) {
             self.arena.push_back(index, FIRING);
         }
+        if !self.arena.is_list_empty(FIRING) {
+            return true;
+        }
+        let reaches = match self.first_slot() {
+            Some((level, slot)) => self.slot_start(level, slot) <= now,
+            None => false,
+        };
+        if !reaches {
+            self.elapsed = self.elapsed.max(now);
+        }
+        reaches
     }
 
     /// Takes out one timer that is due at tick `now`, earliest first. After `None`, all ticks up to `now` are done.
@@ -204,6 +221,7 @@ impl<T> Wheel<T> {
     }
 
     /// Hangs an entry where its tick belongs.
+    #[inline]
     fn place(&mut self, index: u32, tick: u64) {
         if tick == NEVER {
             self.arena.push_back(index, BEYOND);
@@ -215,6 +233,7 @@ impl<T> Wheel<T> {
     }
 
     /// Hangs an entry in its slot. `tick` is `elapsed` or later.
+    #[inline]
     fn hang(&mut self, index: u32, tick: u64) {
         // The highest digit that differs; the `or` makes that level 0 for equal ticks.
         let differing = (self.elapsed ^ tick) | (SLOTS as u64 - 1);
@@ -233,6 +252,7 @@ impl<T> Wheel<T> {
     }
 
     /// Takes an entry off whatever list it is on.
+    #[inline]
     fn detach(&mut self, index: u32) {
         let tick = self.arena.when(index);
         let list = self.arena.unlink(index);
@@ -243,6 +263,7 @@ impl<T> Wheel<T> {
     }
 
     /// Keeps the books of a slot that an entry has left.
+    #[inline]
     fn left(&mut self, level: usize, slot: usize, tick: u64) {
         let list = list_of(level, slot);
         if self.arena.is_list_empty(list) {
@@ -264,12 +285,14 @@ impl<T> Wheel<T> {
     }
 
     /// Finds the slot that is due first.
+    #[inline]
     fn first_slot(&self) -> Option<(usize, usize)> {
         let level = self.occupied.iter().position(|&slots| slots != 0)?;
         Some((level, self.occupied[level].trailing_zeros() as usize))
     }
 
     /// Returns the first tick of a slot.
+    #[inline]
     fn slot_start(&self, level: usize, slot: usize) -> u64 {
         let shift = level * BITS;
         let above = !((1_u64 << (shift + BITS)) - 1);

@@ -187,3 +187,31 @@ fn timers_wake_in_the_order_of_their_deadlines() {
     let order = order.lock().expect("nobody panics");
     assert_eq!(*order, [1, 3, 63, 64, 65, 70, 900, 4096, 5000]);
 }
+
+#[test]
+fn timers_in_a_row_are_woken_for_once_a_millisecond_and_one_alone_at_once() {
+    let (hand, timers) = by_hand();
+    let _entered = timers.enter();
+    let (wakes, waker) = Wakes::new();
+    let start = now();
+    // One every tenth of a millisecond, and one long after.
+    let mut naps: Vec<_> = (1..=100)
+        .map(|n| sleep_until(start + n * MS / 10))
+        .collect();
+    naps.push(sleep_until(start + 20 * MS + MS / 2));
+    for nap in &mut naps {
+        assert_eq!(poll(nap, &waker), Poll::Pending);
+    }
+    let mut rounds = 0;
+    while timers.len() > 1 {
+        let wait = timers.park_time().expect("timers are pending");
+        assert!(wait <= MS, "{wait:?}");
+        hand.turn(wait);
+        assert!(turn(&timers) > 0, "not woken for nothing");
+        rounds += 1;
+    }
+    assert_eq!(wakes.take(), 100);
+    assert!(rounds <= 11, "{rounds} rounds in ten milliseconds");
+    let at = timers.next_deadline().expect("one is left");
+    assert_eq!(at, start + 20 * MS + MS / 2);
+}

@@ -144,7 +144,7 @@ impl Pair {
     fn advance(&mut self, to: u64) {
         let from = self.now;
         self.now = to;
-        self.wheel.begin_round();
+        self.wheel.begin_round(to);
         let mut last = 0;
         while let Some(name) = self.wheel.pop_due(to) {
             let found = self.model.iter().position(|timer| timer.name == name);
@@ -210,7 +210,7 @@ proptest! {
 }
 
 fn drain(wheel: &mut Wheel<u64>, now: u64) -> Vec<u64> {
-    wheel.begin_round();
+    wheel.begin_round(now);
     std::iter::from_fn(|| wheel.pop_due(now)).collect()
 }
 
@@ -248,7 +248,7 @@ fn each_edge_of_each_level_fires_on_its_tick_and_not_before() {
 fn a_timer_that_becomes_due_during_a_round_waits_for_the_next_one() {
     let mut wheel = Wheel::new();
     wheel.insert(5, 0);
-    wheel.begin_round();
+    assert!(wheel.begin_round(10));
     let mut rounds = 0;
     while let Some(name) = wheel.pop_due(10) {
         rounds += 1;
