@@ -29,6 +29,7 @@ use crate::op::Refusal;
 use crate::op::dispatch::Pending;
 use crate::op::spot::Spot;
 use crate::op::table::{Own, Table, Tag};
+use crate::ops::Peer;
 use crate::pool::Pool;
 use crate::pooled::{Buffers, PoolConfig};
 use crate::unpark::Unparker;
@@ -173,6 +174,8 @@ pub struct Driver {
     mounts: RefCell<Mounts>,
     cancels: Cancels,
     spot: Spot,
+    /// Where the kernel writes the address of whoever an accept brings, while no accept uses it.
+    spare_peer: Cell<Option<Box<Peer>>>,
     this: Weak<Self>,
     unparker: Arc<Unparker>,
     eventfd: Cell<Option<KernelFd>>,
@@ -238,6 +241,7 @@ impl Driver {
             mounts: RefCell::default(),
             cancels: Cancels::default(),
             spot: Spot::default(),
+            spare_peer: Cell::new(None),
             this: this.clone(),
             unparker,
             eventfd: Cell::new(Some(eventfd)),
@@ -294,6 +298,10 @@ impl Driver {
 
     pub(crate) fn cancels(&self) -> &Cancels {
         &self.cancels
+    }
+
+    pub(crate) fn spare_peer(&self) -> &Cell<Option<Box<Peer>>> {
+        &self.spare_peer
     }
 
     pub(crate) fn spot(&self) -> &Spot {

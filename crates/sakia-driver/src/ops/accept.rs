@@ -20,9 +20,9 @@ use crate::op::{Cancel, Completion, Holds, Op, Yields};
 /// How long an accept that found no free descriptor waits before it asks once more.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// What the kernel writes: the peer's address, and its length.
+/// What the kernel writes: the peer's address, and its length. The driver keeps one for the next accept.
 #[derive(Debug)]
-struct Peer {
+pub(crate) struct Peer {
     addr: SockAddr,
 }
 
@@ -37,8 +37,9 @@ pub struct AcceptOne {
 }
 
 impl AcceptOne {
-    fn adopt(&self, fd: Fd, peer: SockAddr) -> (Fd, SockAddr) {
+    fn adopt(self, fd: Fd, peer: SockAddr) -> (Fd, SockAddr) {
         fd.inner().set_linger(self.linger);
+        fd.inner().driver().spare_peer().set(Some(self.peer));
         (fd, peer)
     }
 }
@@ -60,7 +61,8 @@ unsafe impl Op for AcceptOne {
 
     fn complete(self, done: Completion) -> Self::Output {
         let peer = self.peer.addr;
-        Step::Done(done.into_fd(self.kind).map(|fd| self.adopt(fd, peer)))
+        let fd = done.into_fd(self.kind);
+        Step::Done(fd.map(|fd| self.adopt(fd, peer)))
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
@@ -130,11 +132,14 @@ pub fn accept(listener: &Fd, kind: Kind) -> Accept {
 }
 
 fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
+    let addr = SockAddr::empty();
+    let mut peer = listener.driver().spare_peer().take();
+    if let Some(spare) = &mut peer {
+        spare.addr = addr;
+    }
     let op = AcceptOne {
         fd: None,
-        peer: Box::new(Peer {
-            addr: SockAddr::empty(),
-        }),
+        peer: peer.unwrap_or_else(|| Box::new(Peer { addr })),
         linger: listener.linger(),
         kind,
     };

@@ -33,6 +33,7 @@ use std::task::{Context, Poll, ready};
 
 use sakia_buf::BufResult;
 
+pub(crate) use accept::Peer;
 pub use accept::{Accept, accept};
 pub use at::{ReadAt, ReadvAt, WriteAt, WritevAt, read_at, readv_at, write_at, writev_at};
 pub use connect::{Connect, connect};
