@@ -130,7 +130,11 @@ async fn echo(stream: TcpStream, buf: usize) {
 
 /// With buffers of the runtime's pool: a connection holds one while it has something to send back.
 async fn echo_pooled(stream: TcpStream) {
-    while let Ok(Some(buf)) = stream.read_pooled().await {
+    // Not `while let`, which would keep the room of the result over the write.
+    loop {
+        let Ok(Some(buf)) = stream.read_pooled().await else {
+            break;
+        };
         if stream.write_all(buf).await.0.is_err() {
             break;
         }

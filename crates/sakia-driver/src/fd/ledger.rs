@@ -73,13 +73,16 @@ impl fmt::Display for FdInfo {
 
 struct Line {
     descriptor: Weak<Descriptor>,
-    since: Instant,
+    /// In nanoseconds since the first line, which is half as long as an `Instant`.
+    since: u64,
 }
 
 /// The descriptors of one driver, and how many it has closed of each kind.
 #[derive(Default)]
 pub(crate) struct Ledger {
     lines: Slab<Line>,
+    /// When the first line was written.
+    begin: Option<Instant>,
     closed: [Cell<u64>; Kind::ALL.len()],
 }
 
@@ -111,28 +114,32 @@ fn arrived((number, kind): (RawFd, Kind)) -> FdInfo {
 }
 
 impl Driver {
-    pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> usize {
-        self.ledger().lines.insert(Line {
-            descriptor,
-            since: self.now(),
-        })
+    pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> u32 {
+        let now = self.now();
+        let mut ledger = self.ledger();
+        let begin = *ledger.begin.get_or_insert(now);
+        let since = (now - begin).as_nanos() as u64;
+        // There are not so many descriptors.
+        ledger.lines.insert(Line { descriptor, since }) as u32
     }
 
-    pub(crate) fn forget_descriptor(&self, line: usize) {
-        self.ledger().lines.remove(line);
+    pub(crate) fn forget_descriptor(&self, line: u32) {
+        self.ledger().lines.remove(line as usize);
     }
 
     /// Lists every descriptor that this driver owns, its own ring and eventfd among them.
     pub fn fds(&self) -> Vec<FdInfo> {
         let now = self.now();
         let mut list = self.own_fds();
-        for (_, line) in &self.ledger().lines {
+        let ledger = self.ledger();
+        let begin = ledger.begin.unwrap_or(now);
+        for (_, line) in &ledger.lines {
             let Some(descriptor) = line.descriptor.upgrade() else {
                 continue;
             };
             // One count is the upgrade's own.
             let in_flight = Rc::strong_count(&descriptor) - 1 > descriptor.handles.get() as usize;
-            let age = now - line.since;
+            let age = now - begin - Duration::from_nanos(line.since);
             list.push(FdInfo {
                 kind: descriptor.kind(),
                 number: descriptor.raw(),
@@ -147,6 +154,7 @@ impl Driver {
             let kept = descriptor.lane(Side::In).descriptors(descriptor.kind());
             list.extend(kept.into_iter().map(arrived));
         }
+        drop(ledger);
         let core = self.core();
         list.extend(core.table.adopted().into_iter().map(arrived));
         list.extend(core.closes.infos(now));

@@ -163,9 +163,9 @@ pub struct Descriptor {
     /// Whether the peer is to be told the end (SHUT_WR) once the write that is under way has ended.
     fin: Cell<bool>,
     /// Who waits until no op names it any more.
-    closer: Cell<Option<Waker>>,
+    closer: Cell<Option<Box<Waker>>>,
     lanes: [Lane; 2],
-    ledger: usize,
+    ledger: u32,
 }
 
 impl Descriptor {
@@ -241,7 +241,7 @@ impl Descriptor {
 
     /// An op has let go of it: who waits for that?
     pub(crate) fn take_closer(&self) -> Option<Waker> {
-        self.closer.take()
+        self.closer.take().map(|closer| *closer)
     }
 
     /// Whether what is done with it may have to wait for a server that does not answer.
@@ -415,7 +415,7 @@ impl Fd {
 
     /// Notes who is to be woken when no op names the descriptor any more.
     pub(crate) fn watch_quiet(&self, waker: &Waker) {
-        self.inner.closer.set(Some(waker.clone()));
+        self.inner.closer.set(Some(Box::new(waker.clone())));
     }
 
     /// Takes the number out if nobody else names the descriptor. The handle is an empty shell afterwards.

@@ -11,6 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
@@ -144,8 +145,9 @@ pub(crate) enum Next {
 
 #[derive(Default)]
 struct Cold {
-    queue: VecDeque<(u64, Waiter)>,
-    next_ticket: u64,
+    queue: VecDeque<(u32, Waiter)>,
+    /// Tickets are compared for equality alone, so they may wrap.
+    next_ticket: u32,
     watcher: Option<Waker>,
     leftovers: VecDeque<Leftover>,
     doubt: Option<InDoubt>,
@@ -166,7 +168,7 @@ pub(crate) enum Pass {
     /// It has not asked yet.
     Fresh,
     /// It queues with this ticket.
-    Queued(u64),
+    Queued(u32),
     /// The lane is its own.
     Holding,
     /// It has given the lane back.
@@ -179,7 +181,8 @@ pub struct Lane {
     held: Cell<bool>,
     /// Whether the last receive has left something in the socket.
     more: Cell<bool>,
-    orphan: Cell<Option<Tag>>,
+    /// Its tag, which is never zero: so it takes eight bytes.
+    orphan: Cell<Option<NonZeroU64>>,
     /// Boxed, because an idle connection has none of it.
     cold: RefCell<Option<Box<Cold>>>,
 }
@@ -241,7 +244,7 @@ impl Lane {
             return place.map(|(_, slot)| std::mem::replace(slot, waiter));
         }
         let ticket = cold.next_ticket;
-        cold.next_ticket += 1;
+        cold.next_ticket = cold.next_ticket.wrapping_add(1);
         if *pass == Pass::Holding {
             // It held the lane, and stays the next.
             cold.queue.push_front((ticket, waiter));
@@ -282,7 +285,7 @@ impl Lane {
     }
 
     #[must_use]
-    fn take_place(&self, mine: u64) -> Option<Waker> {
+    fn take_place(&self, mine: u32) -> Option<Waker> {
         let mut cold = self.cold.borrow_mut();
         let queue = &mut cold.as_mut()?.queue;
         let place = queue.iter().position(|(ticket, _)| *ticket == mine)?;
@@ -349,11 +352,11 @@ impl Lane {
     }
 
     pub(crate) fn orphan(&self) -> Option<Tag> {
-        self.orphan.get()
+        self.orphan.get().map(|tag| Tag(tag.get()))
     }
 
     pub(crate) fn set_orphan(&self, tag: Tag) {
-        self.orphan.set(Some(tag));
+        self.orphan.set(NonZeroU64::new(tag.0));
     }
 
     /// The orphan has ended: keeps what it brought, answers whom to wake.

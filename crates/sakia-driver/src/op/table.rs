@@ -99,6 +99,10 @@ enum State {
 /// The end of the list of vacant slots.
 const NO_SLOT: u32 = u32::MAX;
 
+#[allow(
+    clippy::box_collection,
+    reason = "eight bytes for what is rare, and there are as many entries as idle connections"
+)]
 struct Entry {
     /// Of the slot's present use, or of its next.
     generation: u64,
@@ -112,7 +116,7 @@ struct Entry {
     /// Its owner let it go on purpose: the end of the handle does not cancel it, only the end of the runtime.
     detached: bool,
     /// Completions that came before the final one (`F_MORE`) and that the op was not told of yet.
-    more: Vec<Completion>,
+    more: Option<Box<Vec<Completion>>>,
 }
 
 /// What a completion asks the dispatcher to do.
@@ -231,7 +235,7 @@ impl Table {
             lane: None,
             asked: 0,
             detached: false,
-            more: Vec::new(),
+            more: None,
         });
         self.vacant = index as u32;
         Some(())
@@ -255,7 +259,7 @@ impl Table {
     fn remove(&mut self, tag: Tag) -> State {
         let index = tag.index();
         let entry = &mut self.slots[index];
-        debug_assert!(entry.more.is_empty(), "the op was told of all of them");
+        debug_assert!(entry.more.is_none(), "the op was told of all of them");
         entry.generation += 1;
         if entry.generation == LAST_GENERATION {
             // A generation that wrapped could be mistaken for an old one: the slot is never used again.
@@ -287,7 +291,7 @@ impl Table {
             return match &mut entry.state {
                 State::Waiting(waker) => {
                     let waker = waker.take();
-                    entry.more.push(done);
+                    entry.more.get_or_insert_default().push(done);
                     Decision::Wake(waker, Holds::none())
                 }
                 _ => Decision::Unheard(done),
@@ -337,8 +341,8 @@ impl Table {
         let Some(entry) = self.get(tag) else {
             return Polled::Gone;
         };
-        if !entry.more.is_empty() {
-            return Polled::More(std::mem::take(&mut entry.more));
+        if let Some(more) = entry.more.take() {
+            return Polled::More(*more);
         }
         match &mut entry.state {
             State::Waiting(Some(old)) if old.will_wake(waker) => Polled::Pending,
@@ -357,7 +361,8 @@ impl Table {
     #[must_use]
     pub(crate) fn take_more(&mut self, tag: Tag) -> Vec<Completion> {
         self.get(tag)
-            .map_or_else(Vec::new, |entry| std::mem::take(&mut entry.more))
+            .and_then(|entry| entry.more.take())
+            .map_or_else(Vec::new, |more| *more)
     }
 
     /// Takes the op from a future that is being dropped. `op` is called, and its box kept, only if the op is still in flight.
