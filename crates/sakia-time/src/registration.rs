@@ -44,7 +44,7 @@ impl Registration {
     /// # Panics
     /// If no timers are entered, or if those that are have been closed.
     #[inline]
-    pub(crate) fn poll(&mut self, deadline: Deadline, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.state, State::Elapsed) {
             return Poll::Ready(());
         }

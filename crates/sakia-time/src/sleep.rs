@@ -168,7 +168,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = Deadline::At(self.deadline);
-        self.registration.poll(deadline, cx)
+        self.registration.poll(&deadline, cx)
     }
 }
 

@@ -109,7 +109,7 @@ fn bounded<F: Future>(
         let mut future = pin!(future);
         let mut registration = Registration::new();
         // Not by way of a `Timeout`, which would have to be moved into its place first.
-        poll_fn(|cx| poll_both(future.as_mut(), &mut registration, deadline, cx)).await
+        poll_fn(|cx| poll_both(future.as_mut(), &mut registration, &deadline, cx)).await
     }
 }
 
@@ -118,7 +118,7 @@ fn bounded<F: Future>(
 fn poll_both<F: Future>(
     future: Pin<&mut F>,
     registration: &mut Registration,
-    deadline: Deadline,
+    deadline: &Deadline,
     cx: &mut Context<'_>,
 ) -> Poll<Result<F::Output, Elapsed>> {
     if let Poll::Ready(output) = future.poll(cx) {
@@ -260,6 +260,6 @@ impl<F: Future + Unpin> Future for Timeout<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let inner = Pin::new(&mut this.inner);
-        poll_both(inner, &mut this.registration, this.deadline, cx)
+        poll_both(inner, &mut this.registration, &this.deadline, cx)
     }
 }

@@ -220,9 +220,14 @@ impl Timers {
         let inner = &*self.inner;
         inner.collect_mail();
         inner.settle();
-        let tick = inner.nanos(now).unwrap_or(u64::MAX) / NANOS_PER_TICK;
-        if !inner.wheel.borrow_mut().begin_round(tick) {
-            return 0;
+        let nanos = inner.nanos(now).unwrap_or(u64::MAX);
+        let tick = nanos / NANOS_PER_TICK;
+        {
+            let mut wheel = inner.wheel.borrow_mut();
+            wheel.hang_begun_before(nanos);
+            if !wheel.begin_round(tick) {
+                return 0;
+            }
         }
         let mut batch = inner.batch.take();
         let mut fired = 0;
@@ -325,7 +330,7 @@ impl Inner {
         self.reading.set(now);
         self.is_current.set(true);
         let wheel = &mut *self.wheel.borrow_mut();
-        if wheel.has_fresh() {
+        if wheel.has_fresh() || wheel.has_begun() {
             wheel.settle(self.nanos(now).unwrap_or(u64::MAX));
         }
         now
@@ -333,16 +338,16 @@ impl Inner {
 
     /// Says whether a deadline has passed, as far as one can tell without reading the clock.
     #[inline]
-    pub(crate) fn has_surely_passed(&self, deadline: Deadline) -> bool {
+    pub(crate) fn has_surely_passed(&self, deadline: &Deadline) -> bool {
         match deadline {
-            Deadline::At(instant) => instant <= self.reading.get(),
+            Deadline::At(instant) => *instant <= self.reading.get(),
             Deadline::After(delay) => delay.is_zero(),
         }
     }
 
     /// Puts a waker into the wheel.
     #[inline]
-    pub(crate) fn register(&self, deadline: Deadline, waker: Waker) -> Key {
+    pub(crate) fn register(&self, deadline: &Deadline, waker: Waker) -> Key {
         let mut wheel = self.wheel.borrow_mut();
         if wheel.is_full() {
             drop(wheel);
@@ -350,9 +355,9 @@ impl Inner {
             wheel = self.wheel.borrow_mut();
         }
         match deadline {
-            Deadline::At(instant) => wheel.insert(self.tick_of(instant), waker),
+            Deadline::At(instant) => wheel.insert(self.tick_of(*instant), waker),
             Deadline::After(delay) => {
-                wheel.insert_fresh(nanos_of(delay).unwrap_or(u64::MAX), waker)
+                wheel.insert_fresh(nanos_of(*delay).unwrap_or(u64::MAX), waker)
             }
         }
     }
@@ -399,7 +404,7 @@ impl Inner {
     /// Returns when the earliest timer fires, however long it takes to find out.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn next_instant_exact(&self) -> Option<Instant> {
-        let tick = self.wheel.borrow().next_tick_exact()?;
+        let tick = self.wheel.borrow_mut().next_tick_exact()?;
         self.instant_of(tick)
     }
 

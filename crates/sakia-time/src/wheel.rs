@@ -5,7 +5,7 @@
 //! level above, the slots of a level are due in order, and only slots *after* the present digit are ever taken: a level never
 //! wraps. When `elapsed` reaches the first tick of a slot above level 0, its timers move down (they cascade).
 //!
-//! The life of a timer: `fresh` (its delay is known, its beginning is not) → in a slot → out. Three by-ways: `due` (its tick was
+//! The life of a timer: `fresh` (its delay is known, its beginning is not) → begun (not hung yet) → in a slot → out. Three by-ways: `due` (its tick was
 //! past when it came), `firing` (due, and about to leave), `never` (beyond the last tick).
 //!
 //! The first tick of a slot is a poor answer to "when next?": above level 0 it wakes the thread for nothing but a cascade. So each slot keeps its
@@ -24,8 +24,9 @@ const SLOTS: usize = 1 << BITS;
 
 const DUE: List = (LEVELS * SLOTS) as List;
 const FIRING: List = DUE + 1;
-const FRESH: List = DUE + 2;
-const BEYOND: List = DUE + 3;
+/// Two lists that take turns: while the timers of one wait for a reading of the clock, those of the other have had theirs.
+const FRESH: [List; 2] = [DUE + 2, DUE + 3];
+const BEYOND: List = DUE + 4;
 const LISTS: usize = BEYOND as usize + 1;
 
 /// How many entries `next_tick` looks at, at most, to freshen the smallest tick of a slot.
@@ -51,6 +52,10 @@ pub(crate) struct Wheel<T> {
     stale: [u64; LEVELS],
     /// The smallest tick of each slot above level 0.
     smallest: Box<[u64]>,
+    /// Which of the `FRESH` lists takes new timers.
+    fresh: usize,
+    /// When those of the other one began, if it is not empty.
+    begun: Option<u64>,
 }
 
 impl<T> Wheel<T> {
@@ -61,6 +66,8 @@ impl<T> Wheel<T> {
             occupied: [0; LEVELS],
             stale: [0; LEVELS],
             smallest: vec![NEVER; LEVELS * SLOTS].into_boxed_slice(),
+            fresh: 0,
+            begun: None,
         }
     }
 
@@ -75,7 +82,13 @@ impl<T> Wheel<T> {
 
     /// Says whether some timer waits to be told its beginning.
     pub(crate) fn has_fresh(&self) -> bool {
-        !self.arena.is_list_empty(FRESH)
+        !self.arena.is_list_empty(FRESH[self.fresh])
+    }
+
+    /// Says whether some timer has begun and is in no slot yet.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.is_some()
     }
 
     /// Adds a timer for a tick.
@@ -90,16 +103,39 @@ impl<T> Wheel<T> {
     #[inline]
     pub(crate) fn insert_fresh(&mut self, delay_nanos: u64, value: T) -> Key {
         let (index, key) = self.arena.insert(value, delay_nanos);
-        self.arena.push_back(index, FRESH);
+        self.arena.push_back(index, FRESH[self.fresh]);
         key
     }
 
-    /// Lets the fresh timers begin now.
+    /// Lets the fresh timers begin now. They are hung in their slots by the next call, or when somebody asks for the next tick: a
+    /// timer that is gone by then, as most limits are, was never hung.
     #[inline]
     pub(crate) fn settle(&mut self, now_nanos: u64) {
-        while let Some(index) = self.arena.pop_front(FRESH) {
+        if self.begun.is_some() {
+            self.hang_begun();
+        }
+        if self.has_fresh() {
+            self.begun = Some(now_nanos);
+            self.fresh = 1 - self.fresh;
+        }
+    }
+
+    /// Hangs the timers that began before `now_nanos`; others cannot be due then.
+    #[inline]
+    pub(crate) fn hang_begun_before(&mut self, now_nanos: u64) {
+        if self.begun.is_some_and(|begun| begun < now_nanos) {
+            self.hang_begun();
+        }
+    }
+
+    /// Hangs the timers that have begun and are in no slot yet.
+    fn hang_begun(&mut self) {
+        let Some(begun) = self.begun.take() else {
+            return;
+        };
+        while let Some(index) = self.arena.pop_front(FRESH[1 - self.fresh]) {
             let delay = self.arena.when(index);
-            let tick = tick_of_deadline(now_nanos.saturating_add(delay));
+            let tick = tick_of_deadline(begun.saturating_add(delay));
             self.arena.set_when(index, tick);
             self.place(index, tick);
         }
@@ -174,6 +210,7 @@ impl<T> Wheel<T> {
 
     /// Returns the earliest tick of all timers that have begun, or a little less: see the file's head.
     pub(crate) fn next_tick(&mut self) -> Option<u64> {
+        self.hang_begun();
         let (level, slot) = match self.first_due() {
             Ok(tick) => return tick,
             Err(found) => found,
@@ -194,7 +231,8 @@ impl<T> Wheel<T> {
 
     /// Returns the earliest tick of all timers that have begun, however long that takes.
     #[cfg(any(test, feature = "test-util"))]
-    pub(crate) fn next_tick_exact(&self) -> Option<u64> {
+    pub(crate) fn next_tick_exact(&mut self) -> Option<u64> {
+        self.hang_begun();
         match self.first_due() {
             Ok(tick) => tick,
             Err((level, slot)) => self.arena.list_whens(list_of(level, slot)).min(),
@@ -205,6 +243,7 @@ impl<T> Wheel<T> {
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = T> + use<T> {
         self.occupied = [0; LEVELS];
         self.stale = [0; LEVELS];
+        self.begun = None;
         self.arena.clear()
     }
 
