@@ -92,7 +92,7 @@ impl Socket {
         let mut leftovers = match self {
             Self::Stream(socket) => socket.into_std().await.expect("one handle").1,
             Self::Datagrams(socket) => socket.into_std().await.expect("one handle").1,
-            Self::Records(socket) => socket.into_owned_fd().await.expect("one handle").1,
+            Self::Records(socket) => socket.into_parts().await.expect("one handle").1,
         };
         let messages = leftovers
             .messages

@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use sakia::{buf, fs, net, op, signal, time};
+use sakia::{buf, fs, io as sakia_io, net, op, signal, sim, time};
 
 /// Has constants that are true for types with the trait, found before those of `Otherwise`.
 struct Ask<T>(PhantomData<T>);
@@ -70,6 +70,14 @@ pin_down! {
     sakia::Bound<Rc<i32>>: true true;
     sakia::Bound<net::TcpStream>: true true;
     sakia::BoundRef<'static, i32>: false false;
+    sakia::Handle: true true;
+    sakia::ShutdownRequested: true true;
+    sakia::YieldNow: true true;
+    sakia::Blocking<i32>: true true;
+    sakia::BlockingError: true true;
+    sakia::Builder: false false;
+    sakia::Event<'static>: true true;
+    sakia::KernelChoice: true true;
     std::task::Waker: true true;
     signal::Signal: false false;
 }
@@ -79,6 +87,19 @@ pin_down! {
     time::Sleep: true true;
     time::Elapsed: true true;
     time::Timeout<time::Sleep>: true true;
+    time::Timeout<Rc<i32>>: false false;
+    time::Interval: true true;
+    time::MissedTickBehavior: true true;
+    time::SystemClock: true true;
+    time::Timers: false false;
+    time::Entered: false false;
+}
+
+// The simulated kernel.
+pin_down! {
+    sim::SimConfig: true true;
+    sim::Simulation: false false;
+    sim::Run<i32>: false false;
 }
 
 // Buffers and results that leave the runtime.
@@ -93,13 +114,25 @@ pin_down! {
     net::PooledBuf: true true;
     sakia::PoolConfig: true true;
     net::Credentials: true true;
+    net::Ancillary: true true;
+    net::Received: true true;
+    net::Received<net::UnixAddr>: true true;
+    net::ReuniteError<net::TcpStream>: false false;
+    net::LookupHost: true true;
     fs::Metadata: true true;
     fs::FileType: true true;
     fs::Permissions: true true;
     fs::OpenOptions: true true;
     fs::DirEntry: true true;
+    fs::ReadDir: true true;
+    fs::Advice: true true;
+    fs::OnPool<i32>: true false;
     op::Receipt<usize, Buf>: true true;
     op::Sqe: true true;
+    op::Cancel: true true;
+    op::Yields: true true;
+    op::Completion: true true;
+    op::Holds: false false;
 }
 
 // Handles.
@@ -117,6 +150,8 @@ at_home! {
     net::UnixStream,
     net::OwnedReadHalf,
     net::OwnedWriteHalf,
+    net::pipe::Receiver,
+    net::pipe::Sender,
     net::Incoming<'static>,
     op::InDoubt,
 }
@@ -130,6 +165,7 @@ at_home! {
     net::Accept<'static>,
     net::Accept<'static, net::UnixStream>,
     net::Connect,
+    net::Connecting,
     net::UdpConnect<'static>,
     net::UnixConnect,
     net::UnixDatagramConnect<'static>,
@@ -236,4 +272,99 @@ fn what_reaches_the_kernel_can_be_cancelled() {
     can::<fs::Writev<'static, Bufs>>();
     can::<fs::FileOp<'static>>();
     can::<fs::Request<'static, fs::Stat>>();
+}
+
+/// A stream, a half and a file are what generic code takes, by value and by reference.
+#[test]
+fn what_reads_and_writes_has_the_traits_itself_and_by_reference() {
+    fn reads<T: sakia_io::AsyncRead>() {}
+    fn writes<T: sakia_io::AsyncWrite>() {}
+    fn at<T: sakia_io::AsyncReadAt + sakia_io::AsyncWriteAt>() {}
+    macro_rules! both {
+        ($can:ident: $($type:ty),*) => { $($can::<$type>(); $can::<&$type>();)* };
+    }
+    both!(reads: net::TcpStream, net::UnixStream, net::OwnedReadHalf, net::pipe::Receiver, fs::File);
+    both!(writes: net::TcpStream, net::UnixStream, net::OwnedWriteHalf, net::pipe::Sender, fs::File);
+    both!(at: fs::File);
+}
+
+/// Types of the facade that are nothing but an inner part of an alias above, or a trait.
+const NOT_HERE: &[&str] = &[
+    // The parts of `Borrowed`, of which the aliases are pinned down.
+    "Accepting",
+    "Borrowed",
+    "Connected",
+    "Datagram",
+    "Message",
+    "Payload",
+    "UnixConnected",
+    // Named here as aliases of theirs: `fs::Read`, `fs::Write` and so on.
+    "Reading",
+    "Writing",
+    // Traits, and what they lend.
+    "AsyncRead",
+    "AsyncReadAt",
+    "AsyncReadAtExt",
+    "AsyncReadExt",
+    "AsyncWrite",
+    "AsyncWriteAt",
+    "AsyncWriteAtExt",
+    "AsyncWriteExt",
+    "BufResultExt",
+    "Cancellable",
+    "Clock",
+    "IoBuf",
+    "IoBufMut",
+    "IoVecBuf",
+    "IoVecBufMut",
+    "OpExt",
+    "Outcome",
+    "StreamSocket",
+    "ToSocketAddrs",
+    // A pair.
+    "BufResult",
+];
+
+/// The names of types in the `pub use` lines of a source.
+fn exported(source: &str) -> Vec<&str> {
+    let uses = source.split("pub use ").skip(1);
+    let lists = uses.filter_map(|rest| rest.split(';').next());
+    let names = lists.flat_map(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let is_type =
+        |name: &&str| name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+    names.filter(is_type).collect()
+}
+
+/// A new public type must be put into the tables above.
+#[test]
+fn every_type_that_the_facade_shows_is_pinned_down() {
+    let here = include_str!("sendness.rs");
+    let (tables, _) = here.split_once("const NOT_HERE").expect("it is above");
+    let words: Vec<&str> = tables
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let crates = [
+        "sakia",
+        "sakia-buf",
+        "sakia-fs",
+        "sakia-io",
+        "sakia-net",
+        "sakia-time",
+    ];
+    let mut seen = 0;
+    for name in crates {
+        let path = format!("{}/../crates/{name}/src/lib.rs", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(&path).expect("the crates are beside the tests");
+        for exported in exported(&source) {
+            seen += 1;
+            assert!(
+                words.contains(&exported) || NOT_HERE.contains(&exported),
+                "{name} shows {exported}: is it Send, is it Sync? Say so in a table"
+            );
+        }
+    }
+    assert!(
+        seen > 150,
+        "{seen} names: the sources are written otherwise"
+    );
 }

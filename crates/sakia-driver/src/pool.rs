@@ -182,10 +182,21 @@ fn work(shared: &Shared) {
 
 /// Why a blocking job has no result.
 pub struct BlockingError {
-    panic: Option<Box<dyn Any + Send>>,
+    /// In a mutex since a payload is `Send` and an error should be `Sync`; it is never contended.
+    panic: Option<Mutex<Box<dyn Any + Send>>>,
 }
 
 impl BlockingError {
+    fn cancelled() -> Self {
+        Self { panic: None }
+    }
+
+    fn panicked(payload: Box<dyn Any + Send>) -> Self {
+        Self {
+            panic: Some(Mutex::new(payload)),
+        }
+    }
+
     /// Whether the runtime ended before the job began.
     pub fn is_cancelled(&self) -> bool {
         self.panic.is_none()
@@ -198,7 +209,8 @@ impl BlockingError {
 
     /// The panic's payload, if it was one.
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
-        self.panic
+        let payload = self.panic?;
+        Some(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -226,7 +238,7 @@ impl Error for BlockingError {}
 
 impl From<BlockingError> for std::io::Error {
     fn from(error: BlockingError) -> Self {
-        Self::other(error.to_string())
+        Self::other(error)
     }
 }
 
@@ -275,15 +287,14 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Task<F, T> {
             return;
         }
         let result = catch_unwind(AssertUnwindSafe(run));
-        self.cell
-            .fill(result.map_err(|panic| BlockingError { panic: Some(panic) }));
+        self.cell.fill(result.map_err(BlockingError::panicked));
     }
 }
 
 impl<F, T> Drop for Task<F, T> {
     fn drop(&mut self) {
         if self.run.is_some() {
-            self.cell.fill(Err(BlockingError { panic: None }));
+            self.cell.fill(Err(BlockingError::cancelled()));
         }
     }
 }
@@ -331,7 +342,7 @@ impl<T> Future for Blocking<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(error) = self.refused.take() {
             let panic: Box<dyn Any + Send> = Box::new(error);
-            return Poll::Ready(Err(BlockingError { panic: Some(panic) }));
+            return Poll::Ready(Err(BlockingError::panicked(panic)));
         }
         // A waker's clone and drop may run code of the user's: not under the lock.
         let waker = cx.waker().clone();

@@ -48,10 +48,16 @@ impl Address for SocketAddr {
 /// What a noun rests on: a bare handle, or one with the operations of a stream.
 pub trait Handle: From<Fd> {
     fn handle(&self) -> &Fd;
+
+    fn into_handle(self) -> Fd;
 }
 
 impl Handle for Fd {
     fn handle(&self) -> &Fd {
+        self
+    }
+
+    fn into_handle(self) -> Fd {
         self
     }
 }
@@ -121,6 +127,30 @@ macro_rules! noun {
 
             fn fd(&self) -> &sakia_driver::Fd {
                 crate::noun::Handle::handle(&self.fd)
+            }
+        }
+
+        impl $noun {
+            /// Gives the descriptor back, with everything that has arrived on it and was not served: `into_std` without a type of std's.
+            ///
+            /// ```
+            /// # sakia::Runtime::new().unwrap().block_on(async {
+            /// let (a, b) = sakia::net::UnixSeqpacket::pair()?;
+            /// let (fd, leftovers) = a.into_parts().await?;
+            /// assert!(leftovers.is_empty());
+            /// # let _: (std::os::fd::OwnedFd, _) = (fd, b);
+            /// # std::io::Result::Ok(()) }).unwrap();
+            /// ```
+            ///
+            /// # Cancellation
+            ///
+            /// Dropping it closes the socket.
+            ///
+            /// # Errors
+            ///
+            /// If the runtime has ended with an operation on it set aside.
+            pub fn into_parts(self) -> crate::IntoStd<std::os::fd::OwnedFd> {
+                crate::IntoStd::new(crate::noun::Handle::into_handle(self.fd))
             }
         }
 

@@ -57,6 +57,10 @@ impl Handle for Stream {
     fn handle(&self) -> &Fd {
         &self.fd
     }
+
+    fn into_handle(self) -> Fd {
+        self.into_fd()
+    }
 }
 
 impl Stream {

@@ -24,6 +24,42 @@
 //! * [`io`] and [`buf`]: traits, and the buffers that the kernel may hold.
 //! * [`fds`]: every descriptor that the runtime owns.
 //!
+//! # Buffers
+//! The kernel reads and writes memory while a future waits, or after it was dropped; so an operation owns its buffer while it is under way, and gives it back
+//! beside its result: a [`BufResult`](buf::BufResult) is the pair `(io::Result<T>, B)`. A read fills a buffer from 0 up to its capacity, and a `Vec`'s length grows to
+//! what was read; `buf.slice(..n)` lends a part. The [`prelude`] has what takes such a pair apart:
+//!
+//! ```
+//! use sakia::prelude::*;
+//! use std::io;
+//!
+//! async fn echo(stream: &sakia::net::UnixStream) -> io::Result<usize> {
+//!     // `with_buf` makes the pair one result, which `?` takes.
+//!     let (n, buf) = stream.read(Vec::with_capacity(512)).await.with_buf()?;
+//!     // Where the buffer is of no more use, `.0` is the result.
+//!     stream.write_all(buf).await.0?;
+//!     Ok(n)
+//! }
+//!
+//! async fn read_or_keep(stream: &sakia::net::UnixStream, buf: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+//!     match stream.read(buf).await.with_buf() {
+//!         Ok((_, buf)) => Ok(buf),
+//!         // The error has the buffer as well, which is never lost.
+//!         Err(error) => Err(error.into_buf()),
+//!     }
+//! }
+//!
+//! # sakia::Runtime::new().unwrap().block_on(async {
+//! let (a, b) = sakia::net::UnixStream::pair()?;
+//! // A part of a buffer; `map_buf` unwraps what comes back.
+//! let (sent, text) = a.write_all(String::from("sakia wheel").slice(..5)).await.map_buf(Slice::into_inner);
+//! sent?;
+//! assert_eq!(text, "sakia wheel");
+//! assert_eq!(echo(&b).await?, 5);
+//! assert_eq!(read_or_keep(&a, Vec::with_capacity(8)).await.unwrap(), b"sakia");
+//! # io::Result::Ok(()) }).unwrap();
+//! ```
+//!
 //! # Features
 //! * `macros` (on by default): [`main`](macro@main) and [`test`](macro@test).
 //! * `bytes`: the types of the bytes crate are [buffers](buf).
@@ -77,7 +113,7 @@ pub use sakia_driver::{
 };
 pub use sakia_executor::{
     AbortHandle, Bound, BoundRef, Handle, JoinError, JoinHandle, JoinSet, ShutdownRequested,
-    TaskId, TaskPanic, bound, spawn, yield_now,
+    TaskId, TaskPanic, YieldNow, bound, spawn, yield_now,
 };
 
 pub use sakia_buf as buf;
@@ -91,12 +127,39 @@ pub mod signal {
     pub use sakia_driver::signal::{Signal, ctrl_c, terminate};
 }
 
-/// What most programs want in scope: the traits of buffers, their results, and I/O.
+/// What most programs want in scope: the traits of buffers, of their results, of operations, and of I/O.
+///
+/// * [`BufResultExt`](prelude::BufResultExt): `with_buf()?` and `map_buf` on what an operation returns;
+/// * [`IoBuf`](prelude::IoBuf), [`IoBufMut`](prelude::IoBufMut), [`Slice`](prelude::Slice): `buf.slice(..n)`, and bounds of functions that take any buffer;
+/// * [`OpExt`](prelude::OpExt) and [`Receipt`](prelude::Receipt): `op.timeout(limit)`, and what `op.cancel().await` comes to;
+/// * the traits of [`io`], for code that takes any stream or file. Inherent methods of the same names come first, so nothing is ambiguous.
+///
+/// ```
+/// use sakia::prelude::*;
+/// use std::time::Duration;
+///
+/// /// Sends the greeting to anything that can be written to.
+/// async fn greet<W: AsyncWrite>(mut peer: W) -> std::io::Result<()> {
+///     peer.write_all("hello").await.0
+/// }
+///
+/// # sakia::Runtime::new().unwrap().block_on(async {
+/// let (a, b) = sakia::net::UnixStream::pair()?;
+/// greet(&a).await?;
+/// let read = b.read(Vec::with_capacity(16)).timeout(Duration::from_secs(5));
+/// let (n, buf) = read.await.with_buf()?;
+/// assert_eq!(&buf[..n], b"hello");
+///
+/// let receipt = b.read(buf).cancel().await;
+/// assert!(matches!(receipt, Receipt::Cancelled(_)), "nothing had come");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 pub mod prelude {
     pub use crate::op::{OpExt, Receipt};
-    pub use sakia_buf::{BufResult, BufResultExt, IoBuf, IoBufMut};
+    pub use sakia_buf::{BufError, BufResult, BufResultExt, IoBuf, IoBufMut, Slice};
     pub use sakia_io::{
-        AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWrite, AsyncWriteAt, AsyncWriteExt,
+        AsyncRead, AsyncReadAt, AsyncReadAtExt, AsyncReadExt, AsyncWrite, AsyncWriteAt,
+        AsyncWriteAtExt, AsyncWriteExt,
     };
 }
 

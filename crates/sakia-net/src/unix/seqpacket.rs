@@ -9,7 +9,7 @@ use sakia_driver::{Close, Fd, close, ops};
 
 use crate::borrowed::Borrowed;
 use crate::message::{self, Recv, RecvMsg, Send, SendWithFds};
-use crate::noun::{self, IntoStd, noun};
+use crate::noun::{self, noun};
 use crate::stream::{Readable, Writable};
 use crate::unix::addr::UnixAddr;
 use crate::unix::connect::{ConnectTo, UnixConnect};
@@ -113,7 +113,7 @@ impl UnixSeqpacket {
     /// use sakia::net::UnixSeqpacket;
     ///
     /// let (a, b) = UnixSeqpacket::pair()?;
-    /// let (fd, _leftovers) = a.into_owned_fd().await?;
+    /// let (fd, _leftovers) = a.into_parts().await?;
     /// let a = UnixSeqpacket::from_owned_fd(fd)?;
     /// # drop((a, b));
     /// # std::io::Result::Ok(()) }).unwrap();
@@ -124,20 +124,6 @@ impl UnixSeqpacket {
     /// Outside a runtime; the socket is closed then.
     pub fn from_owned_fd(fd: OwnedFd) -> io::Result<Self> {
         noun::adopt(fd)
-    }
-
-    /// Gives the descriptor away, beside the records that had arrived for a `recv` that was dropped.
-    ///
-    /// ```
-    /// # sakia::Runtime::new().unwrap().block_on(async {
-    /// let (socket, _peer) = sakia::net::UnixSeqpacket::pair()?;
-    /// let (fd, leftovers) = socket.into_owned_fd().await?;
-    /// assert!(leftovers.is_empty());
-    /// # drop(fd);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    pub fn into_owned_fd(self) -> IntoStd<OwnedFd> {
-        IntoStd::new(self.fd)
     }
 
     /// Closes the socket and tells the error (close(2)).

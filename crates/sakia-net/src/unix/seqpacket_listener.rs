@@ -8,7 +8,7 @@ use sakia_driver::{Close, Fd, close};
 
 use crate::accept::{Accept, Incoming, accept};
 use crate::bind::BACKLOG;
-use crate::noun::{self, IntoStd, noun};
+use crate::noun::{self, noun};
 use crate::option;
 use crate::unix::addr::UnixAddr;
 use crate::unix::bind::{BindTo, UnixBind};
@@ -93,7 +93,7 @@ impl UnixSeqpacketListener {
     /// use sakia::net::UnixSeqpacketListener;
     ///
     /// let listener = UnixSeqpacketListener::bind(&path).await?;
-    /// let (fd, _leftovers) = listener.into_owned_fd().await?;
+    /// let (fd, _leftovers) = listener.into_parts().await?;
     /// let listener = UnixSeqpacketListener::from_owned_fd(fd)?;
     /// # drop(listener);
     /// # std::io::Result::Ok(()) }).unwrap();
@@ -104,22 +104,6 @@ impl UnixSeqpacketListener {
     /// Outside a runtime; the listener is closed then.
     pub fn from_owned_fd(fd: OwnedFd) -> io::Result<Self> {
         noun::adopt(fd)
-    }
-
-    /// Gives the descriptor away, beside the connections that had arrived for an `accept` that was dropped.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("sock");
-    /// # sakia::Runtime::new().unwrap().block_on(async {
-    /// let listener = sakia::net::UnixSeqpacketListener::bind(&path).await?;
-    /// let (fd, leftovers) = listener.into_owned_fd().await?;
-    /// assert!(leftovers.connections.is_empty());
-    /// # drop(fd);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    pub fn into_owned_fd(self) -> IntoStd<OwnedFd> {
-        IntoStd::new(self.fd)
     }
 
     /// Waits for the next connection (`IORING_OP_ACCEPT`, Linux 5.5; accept4(2)).

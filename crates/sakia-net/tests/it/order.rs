@@ -91,7 +91,7 @@ impl Kind {
             }
             Self::Records => {
                 let (ours, peer) = UnixSeqpacket::pair().unwrap();
-                let (peer, _) = peer.into_owned_fd().await.unwrap();
+                let (peer, _) = peer.into_parts().await.unwrap();
                 // recv(2) is the same for every socket.
                 (Ours::Records(ours), Peer::Messages(StdDatagram::from(peer)))
             }

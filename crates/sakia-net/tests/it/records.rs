@@ -171,7 +171,7 @@ fn records_keep_their_boundaries_and_end() {
         drop(client);
         laps(3).await;
         drop(last);
-        let (_fd, leftovers) = server.into_owned_fd().await.unwrap();
+        let (_fd, leftovers) = server.into_parts().await.unwrap();
         assert!(leftovers.ended && leftovers.messages.is_empty());
     });
 }

@@ -110,7 +110,7 @@ impl Kind {
             }
             Self::Records => {
                 let (ours, peer) = UnixSeqpacket::pair().unwrap();
-                let (peer, _) = peer.into_owned_fd().await.unwrap();
+                let (peer, _) = peer.into_parts().await.unwrap();
                 // send(2) and recv(2) are the same for every socket.
                 (Ours::Records(ours), Peer::Messages(StdDatagram::from(peer)))
             }
@@ -324,7 +324,7 @@ impl Ours {
             Self::Pipe(pipe) => std(pipe.into_std().await),
             Self::Udp(socket) => std(socket.into_std().await),
             Self::Datagrams(socket) => std(socket.into_std().await),
-            Self::Records(socket) => std(socket.into_owned_fd().await),
+            Self::Records(socket) => std(socket.into_parts().await),
             Self::TcpHalf(..) | Self::UnixHalf(..) => unreachable!("they were reunited"),
         };
         assert!(leftovers.error.is_none() && leftovers.connections.is_empty());
