@@ -19,7 +19,8 @@ use crate::writer::Writer;
 /// | `tokio-io` | `tokio::io::{AsyncRead, AsyncBufRead, AsyncWrite}` |
 /// | `futures-io` | `futures_io::{AsyncRead, AsyncBufRead, AsyncWrite}` |
 ///
-/// - Reads go through a buffer of the bridge's, of 4 KiB to 64 KiB as the peer needs.
+/// - Reads go through buffers of the runtime's pool, so that an idle connection holds none; while the peer sends much, through a buffer of the
+///   bridge's, of up to 64 KiB. When all buffers of the pool are in use, a read waits for one.
 /// - A write below 16 KiB is copied, submitted and answered at once. Its error is told by the next write, flush or shutdown, which wait for it.
 /// - A larger write goes straight from the caller's memory, as much of it as the socket takes.
 /// - Vectored writes gather small slices into one.

@@ -1,27 +1,55 @@
-//! The bridge's way in: one read in flight into a buffer of the bridge's own, handed out in pieces as the caller asks for them.
+//! The bridge's way in: one read in flight, whose bytes are handed out in pieces as the caller asks for them.
+//!
+//! A connection that waits, or is sent little at a time, reads into buffers of the runtime's pool, and so holds none while it is idle; one that is sent
+//! much reads into a buffer of its own, which grows. What is handed out in part is copied out of the pool: a caller who takes his time keeps no
+//! buffer from others.
 //!
 //! States: something unread (the peer is not asked); nothing unread and `op` in flight (the kernel wakes); ended (for good).
 
 use std::future::Future;
 use std::io;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sakia::net::Read;
+use sakia::net::{PooledBuf, Read, ReadPooled};
 
 use crate::sides::Reads;
 
-/// The buffer that a connection begins with: most request heads fit, and so it is all that an idle connection costs.
+/// Below this a connection has no buffer of its own; it is as large as the pool's buffers are by default.
 const SMALL: usize = 4 * 1024;
 /// The buffer that a connection grows to while the peer fills it.
 const LARGE: usize = 64 * 1024;
 
+#[derive(Debug)]
+enum Op {
+    Pooled(ReadPooled<'static>),
+    Own(Read<'static, Vec<u8>>),
+}
+
+/// What has arrived.
+#[derive(Debug)]
+enum Arrived {
+    Pooled(PooledBuf),
+    Own(Vec<u8>),
+}
+
+impl Deref for Arrived {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Pooled(buf) => buf,
+            Self::Own(buf) => buf,
+        }
+    }
+}
+
 /// What has arrived, and what is asked for.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    op: Option<Read<'static, Vec<u8>>>,
-    /// What has arrived; with the kernel while `op` is in flight.
-    buf: Vec<u8>,
+    op: Option<Op>,
+    arrived: Arrived,
     /// How much of it was handed out.
     served: usize,
     /// How large the next buffer is to be.
@@ -33,7 +61,7 @@ impl Reader {
     pub(crate) fn new() -> Self {
         Self {
             op: None,
-            buf: Vec::new(),
+            arrived: Arrived::Own(Vec::new()),
             served: 0,
             size: SMALL,
             ended: false,
@@ -54,48 +82,65 @@ impl Reader {
 
     /// What has arrived and was not handed out.
     pub(crate) fn unread(&self) -> &[u8] {
-        &self.buf[self.served..]
+        &self.arrived[self.served..]
     }
 
     /// Notes that so much of the unread was handed out.
     pub(crate) fn consume(&mut self, n: usize) {
-        self.served = (self.served + n).min(self.buf.len());
+        self.served = (self.served + n).min(self.arrived.len());
+        if let Arrived::Pooled(buf) = &self.arrived {
+            self.arrived = Arrived::Own(buf[self.served..].to_vec());
+            self.served = 0;
+        }
     }
 
     fn poll_read(&mut self, stream: &impl Reads, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut op = match self.op.take() {
             Some(op) => op,
-            None => stream.start_read(self.take_buffer()),
+            None => self.start(stream),
         };
-        let Poll::Ready((result, buf)) = Pin::new(&mut op).poll(cx) else {
+        let read = match &mut op {
+            Op::Pooled(op) => Pin::new(op).poll(cx).map_ok(|buf| {
+                let nothing = || Arrived::Own(Vec::new());
+                buf.map_or_else(nothing, Arrived::Pooled)
+            }),
+            Op::Own(op) => Pin::new(op)
+                .poll(cx)
+                .map(|(result, buf)| result.map(|_| Arrived::Own(buf))),
+        };
+        let Poll::Ready(read) = read else {
             self.op = Some(op);
             return Poll::Pending;
         };
-        self.buf = buf;
-        if let Err(error) = result {
-            self.buf.clear();
-            return Poll::Ready(Err(error));
-        }
-        self.ended = self.buf.is_empty();
-        self.size = next_size(self.size, self.buf.len());
+        self.arrived = read?;
+        self.ended = self.arrived.is_empty();
+        self.size = next_size(self.size, self.arrived.len());
         Poll::Ready(Ok(()))
     }
 
-    /// An empty buffer of the size that fits what arrives.
-    fn take_buffer(&mut self) -> Vec<u8> {
-        let mut buf = std::mem::take(&mut self.buf);
+    fn start(&mut self, stream: &impl Reads) -> Op {
+        let before = std::mem::replace(&mut self.arrived, Arrived::Own(Vec::new()));
         self.served = 0;
-        buf.clear();
-        if buf.capacity() < self.size || buf.capacity() > 2 * self.size {
-            buf = Vec::with_capacity(self.size);
+        match before {
+            _ if self.size == SMALL => Op::Pooled(stream.start_read_pooled()),
+            Arrived::Own(buf) => Op::Own(stream.start_read(emptied(buf, self.size))),
+            Arrived::Pooled(_) => Op::Own(stream.start_read(Vec::with_capacity(self.size))),
         }
-        buf
     }
 
     /// Gives what is unread. What a read in flight brings stays with the stream.
-    pub(crate) fn into_unread(mut self) -> Vec<u8> {
-        self.buf.split_off(self.served)
+    pub(crate) fn into_unread(self) -> Vec<u8> {
+        self.unread().to_vec()
     }
+}
+
+/// An empty buffer of the size that fits what arrives.
+fn emptied(mut buf: Vec<u8>, size: usize) -> Vec<u8> {
+    buf.clear();
+    if buf.capacity() < size || buf.capacity() > 2 * size {
+        buf = Vec::with_capacity(size);
+    }
+    buf
 }
 
 /// Doubles at a full buffer, halves at one that is mostly empty.

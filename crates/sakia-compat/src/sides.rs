@@ -6,7 +6,8 @@ use std::io;
 use std::net::Shutdown;
 
 use sakia::net::{
-    OwnedReadHalf, OwnedWriteHalf, Read, StreamSocket, TcpStream, UnixStream, Writable, WriteAll,
+    OwnedReadHalf, OwnedWriteHalf, Read, ReadPooled, StreamSocket, TcpStream, UnixStream, Writable,
+    WriteAll,
 };
 
 /// Marks what [`PollIo`](crate::PollIo) can read from: [`TcpStream`], [`UnixStream`] and their [`OwnedReadHalf`].
@@ -44,6 +45,8 @@ impl<S: ReadSide + WriteSide> Socket for S {}
 pub trait Reads: fmt::Debug + Unpin + 'static {
     /// Reads what is there, up to the buffer's capacity.
     fn start_read(&self, buf: Vec<u8>) -> Read<'static, Vec<u8>>;
+    /// Reads what is there, into a buffer of the runtime's pool.
+    fn start_read_pooled(&self) -> ReadPooled<'static>;
 }
 
 /// What the bridge asks of the writing side.
@@ -64,6 +67,10 @@ macro_rules! reads {
         $(impl$(<$generic: StreamSocket + 'static>)? Reads for $noun {
             fn start_read(&self, buf: Vec<u8>) -> Read<'static, Vec<u8>> {
                 self.read(buf).into_owned()
+            }
+
+            fn start_read_pooled(&self) -> ReadPooled<'static> {
+                self.read_pooled().into_owned()
             }
         })+
     };

@@ -71,6 +71,27 @@ fn a_large_stream_arrives_whole_through_the_growing_buffer() {
 }
 
 #[test]
+fn bridges_that_wait_or_have_unread_bytes_keep_no_buffer_of_the_pool() {
+    // One buffer for all of them: any that kept it would keep the others from reading.
+    let pool = sakia::PoolConfig::new().max_buffers(1);
+    let runtime = sakia::Runtime::builder().pool(pool).build().unwrap();
+    runtime.block_on(async {
+        let mut pairs: Vec<_> = (0..8).map(|_| pair()).collect();
+        for (io, _) in &mut pairs {
+            start_read(io).await;
+        }
+        for (io, peer) in &mut pairs {
+            peer.write_all(b"one two").unwrap();
+            let got = sakia::time::timeout(SOON, read(io, 3)).await;
+            assert_eq!(got.expect("a buffer is free").unwrap(), b"one");
+        }
+        for (io, _) in &mut pairs {
+            assert_eq!(read(io, 16).await.unwrap(), b" two");
+        }
+    });
+}
+
+#[test]
 fn taking_the_stream_back_loses_no_byte() {
     run(async {
         let (a, b) = UnixStream::pair().unwrap();
