@@ -59,7 +59,7 @@ impl Registration {
             if home != timers.id() {
                 // It moved to another runtime, which will fire its own wheel and no other.
                 self.release();
-            } else if timers.refresh_waker(key, cx.waker()) {
+            } else if !timers.is_surely_done(deadline) && timers.refresh_waker(key, cx.waker()) {
                 return Poll::Pending;
             } else {
                 self.state = State::Elapsed;

@@ -345,6 +345,16 @@ impl Inner {
         }
     }
 
+    /// Says whether an entry with this deadline has surely fired, as far as one can tell without looking at it: what has just
+    /// fired is far away in memory by the time that its task is polled.
+    #[inline]
+    pub(crate) fn is_surely_done(&self, deadline: &Deadline) -> bool {
+        match deadline {
+            Deadline::At(instant) => self.wheel.borrow().is_done(self.tick_of(*instant)),
+            Deadline::After(_) => false,
+        }
+    }
+
     /// Puts a waker into the wheel.
     #[inline]
     pub(crate) fn register(&self, deadline: &Deadline, waker: Waker) -> Key {

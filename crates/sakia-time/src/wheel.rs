@@ -85,6 +85,12 @@ impl<T> Wheel<T> {
         !self.arena.is_list_empty(FRESH[self.fresh])
     }
 
+    /// Says whether no timer of this tick is pending.
+    #[inline]
+    pub(crate) fn is_done(&self, tick: u64) -> bool {
+        tick <= self.elapsed && self.arena.is_list_empty(DUE) && self.arena.is_list_empty(FIRING)
+    }
+
     /// Says whether some timer has begun and is in no slot yet.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
