@@ -299,6 +299,11 @@ pub fn eventually(mut is: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// The programs of the page for those who come from elsewhere run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/porting.md")]
+struct Porting;
+
 /// The first program of the project's README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
