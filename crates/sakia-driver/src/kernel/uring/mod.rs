@@ -6,6 +6,7 @@
 
 mod buffers;
 mod counter;
+mod probe;
 mod setup;
 pub(crate) mod sys;
 
@@ -15,10 +16,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use io_uring::{IoUring, Probe};
+use io_uring::IoUring;
 
 use buffers::BufferRing;
 use counter::Counter;
+use probe::Opcodes;
 
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
 
@@ -37,7 +39,7 @@ pub(crate) struct Ask {
 /// A ring of Linux.
 pub(crate) struct Uring {
     ring: IoUring,
-    probe: Probe,
+    opcodes: Opcodes,
     /// The index under which the thread knows the ring, if it took it.
     registered: Option<u32>,
     /// Enter flags that this kernel knows and that every wait carries.
@@ -66,8 +68,7 @@ impl Uring {
 
     fn build(ask: &Ask) -> io::Result<Self> {
         let ring = setup::build(ask)?;
-        let mut probe = Probe::new();
-        ring.submitter().register_probe(&mut probe)?;
+        let opcodes = Opcodes::of(&ring)?;
         if ask.workers != [0, 0] {
             // Linux 5.15. A kernel without it keeps its own bounds, which is no reason not to start.
             let _ = ring
@@ -78,7 +79,7 @@ impl Uring {
         let no_iowait = ring.params().is_feature_no_iowait();
         let mut uring = Self {
             ring,
-            probe,
+            opcodes,
             registered,
             wait_flags: if no_iowait { sys::ENTER_NO_IOWAIT } else { 0 },
             lost: 0,
@@ -190,7 +191,7 @@ impl Kernel for Uring {
     }
 
     fn supports(&self, opcode: u8) -> bool {
-        self.probe.is_supported(opcode)
+        self.opcodes.has(opcode)
     }
 
     fn skips_success(&self) -> bool {
