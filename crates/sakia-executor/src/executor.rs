@@ -162,7 +162,25 @@ impl Executor {
     /// ```
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.home.root_woken.get() || self.home.ready.len() > 0 || self.home.has_remote()
+        self.has_ready_here() || self.home.has_remote()
+    }
+
+    /// Tells whether this thread has made a task ready, or woken the root: a look without the fence, for whoever looks by
+    /// [`has_ready`](Self::has_ready) before it parks.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use sakia_executor::{Executor, ThreadPark};
+    ///
+    /// let executor = Executor::new(Arc::new(ThreadPark::new()));
+    /// assert!(!executor.has_ready_here());
+    /// executor.spawn(async {});
+    /// assert!(executor.has_ready_here());
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn has_ready_here(&self) -> bool {
+        self.home.root_woken.get() || self.home.ready.len() > 0
     }
 
     /// Gives a waker of the root, the future that `block_on` waits for. Make it once and keep it.

@@ -85,7 +85,8 @@ impl Inner {
     }
 
     pub(crate) fn park(&self) -> Park {
-        if self.executor.has_ready() {
+        // What other threads have woken is looked for once more, behind a fence, when this one is announced as parked.
+        if self.executor.has_ready_here() {
             return Park::No;
         }
         if self.advances_by_itself() {
@@ -101,7 +102,10 @@ impl Inner {
     /// Paused time jumps when nothing else is left to wait for.
     #[cfg(feature = "test-util")]
     fn advances_by_itself(&self) -> bool {
-        self.timers.is_paused() && self.driver.in_flight() == 0 && self.timers.auto_advance()
+        self.timers.is_paused()
+            && self.driver.in_flight() == 0
+            && !self.executor.has_ready()
+            && self.timers.auto_advance()
     }
 
     #[cfg(not(feature = "test-util"))]

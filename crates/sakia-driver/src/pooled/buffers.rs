@@ -106,6 +106,12 @@ impl Buffers {
         self.chooses
     }
 
+    /// Whether there has been a pooled read.
+    #[inline]
+    pub(crate) fn are_used(&self) -> bool {
+        self.home.is_some()
+    }
+
     fn size(&self) -> usize {
         1 << self.shift
     }
@@ -196,9 +202,6 @@ impl Buffers {
 
     /// Gives what has come back to those who wait, then to the kernel. Answers through `wake` whom that wakes.
     pub(crate) fn refill(&mut self, kernel: &mut Below, mut wake: impl FnMut(Waker)) {
-        if self.home.is_none() {
-            return;
-        }
         self.collect();
         while let Some(seat) = self.seats.pop_front() {
             let Some(seat) = seat.upgrade() else { continue };

@@ -57,7 +57,14 @@ impl Driver {
     }
 
     /// Gives what has come back to those who wait for it, and to the kernel.
+    #[inline]
     pub(crate) fn refill_buffers(&self) {
+        if self.core().buffers.are_used() {
+            self.refill_used();
+        }
+    }
+
+    fn refill_used(&self) {
         let mut woken = Vec::new();
         let mut core = self.core();
         let Core {
