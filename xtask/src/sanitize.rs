@@ -92,6 +92,18 @@ const SANITIZERS: &[Sanitizer] = &[
                 why: PIPES,
             },
             Skip {
+                test: "exits_loop::threads_that_wake_a_runtime_to_its_end_and_past_it",
+                why: PIPES,
+            },
+            Skip {
+                test: "limits::a_client_that_takes_nothing_is_cut_off",
+                why: PIPES,
+            },
+            Skip {
+                test: "syscalls::",
+                why: "it counts system calls, and the sanitizer makes some of its own",
+            },
+            Skip {
                 test: "days::clients_that_are_killed_in_mid_transfer",
                 why: PIPES,
             },
