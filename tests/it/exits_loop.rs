@@ -159,7 +159,7 @@ fn one_round(shared: &Arc<Shared>) -> Vec<OwnedFd> {
         .filter(|fd| matches!(fd.kind, Kind::Ring | Kind::Eventfd))
         .map(|fd| fd.number)
         .collect();
-    assert_eq!(numbers.len(), 2);
+    assert!(numbers.len() >= 2);
     runtime.block_on(async {
         for _ in 0..5 {
             let answered = sakia::time::timeout(Duration::from_secs(30), shared.answer());

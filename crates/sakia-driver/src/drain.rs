@@ -104,7 +104,6 @@ impl Driver {
         report.threads_left = threads_left + self.core().kernel.threads();
         self.set_phase(Phase::Ended);
         self.empty_results();
-        self.core().wake_fd = None;
         if !self.core().eventfd_armed {
             // A read of it may not have reached the kernel yet, which would look the number up when the ring is reaped: then it goes with the ring.
             drop(self.take_eventfd());
@@ -200,7 +199,7 @@ impl Driver {
     fn report(&self) -> Drained {
         // The driver's own go with the ring; what is closing or in nobody's hand is told elsewhere.
         let of_the_caller = |fd: &FdInfo| {
-            !matches!(fd.kind, Kind::Ring | Kind::Eventfd)
+            !matches!(fd.kind, Kind::Ring | Kind::Eventfd | Kind::Timer)
                 && !matches!(fd.state, FdState::Closing | FdState::Arrived)
         };
         let still_held = self.fds().into_iter().filter(of_the_caller).collect();

@@ -8,7 +8,7 @@ use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,8 +109,6 @@ pub(crate) struct Core {
     backlog: VecDeque<Sqe>,
     /// Whether the read of the eventfd is in flight.
     pub(crate) eventfd_armed: bool,
-    /// What somebody else's loop polls, once one asked for it: see `rest.rs`.
-    pub(crate) wake_fd: Option<Rc<OwnedFd>>,
 }
 
 impl Core {
@@ -234,7 +232,6 @@ impl Driver {
                 buffers: Buffers::new(config.pool),
                 backlog: VecDeque::new(),
                 eventfd_armed: false,
-                wake_fd: None,
             }),
             pending: RefCell::default(),
             ledger: RefCell::default(),
@@ -503,25 +500,23 @@ impl Driver {
         }
     }
 
+    /// The kernel's, which are listed as long as it is there, and the eventfd.
     pub(crate) fn own_fds(&self) -> Vec<FdInfo> {
-        let core = self.core();
-        let ring = (self.phase() != Phase::Ended).then(|| core.kernel.ring_fd());
-        let own = [
-            (Kind::Ring, ring),
-            (Kind::Eventfd, self.eventfd_number()),
-            (Kind::Eventfd, core.wake_fd.as_ref().map(AsRawFd::as_raw_fd)),
-        ];
-        own.into_iter()
-            .filter_map(|(kind, number)| {
-                Some(FdInfo {
-                    kind,
-                    number: number?,
-                    state: FdState::Open,
-                    age: Duration::ZERO,
-                    origin: None,
-                })
-            })
-            .collect()
+        let below = if self.phase() == Phase::Ended {
+            Vec::new()
+        } else {
+            self.core().kernel.own_fds()
+        };
+        let eventfd = self.eventfd_number();
+        let eventfd = eventfd.map(|number| (Kind::Eventfd, number));
+        let info = |(kind, number)| FdInfo {
+            kind,
+            number,
+            state: FdState::Open,
+            age: Duration::ZERO,
+            origin: None,
+        };
+        below.into_iter().chain(eventfd).map(info).collect()
     }
 }
 

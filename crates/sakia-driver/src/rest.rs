@@ -25,7 +25,6 @@ impl Driver {
         let mut core = self.core();
         let fd = core.kernel.wake_fd()?;
         core.kernel.alert();
-        core.wake_fd = Some(fd.clone());
         Ok(fd)
     }
 

@@ -56,14 +56,16 @@ pub enum Kind {
     Socket,
     /// What came with a message (SCM_RIGHTS), whatever it is.
     Passed,
-    /// A ring of the driver.
+    /// The ring of the driver, or the epoll instance that stands in for it.
     Ring,
-    /// The eventfd by which other threads wake the driver.
+    /// An eventfd by which other threads, or the kernel, wake the driver.
     Eventfd,
+    /// The timerfd by which the emulated kernel wakes another loop.
+    Timer,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::File,
         Self::Directory,
         Self::Pipe,
@@ -79,6 +81,7 @@ impl Kind {
         Self::Passed,
         Self::Ring,
         Self::Eventfd,
+        Self::Timer,
     ];
 
     pub(crate) fn is_socket(self) -> bool {
@@ -115,6 +118,7 @@ impl fmt::Display for Kind {
             Self::Passed => "passed descriptor",
             Self::Ring => "ring",
             Self::Eventfd => "eventfd",
+            Self::Timer => "timer",
         })
     }
 }

@@ -29,6 +29,8 @@ pub use clock::Clock;
 pub(crate) use kernel_fd::KernelFd;
 pub(crate) use spot::Answer;
 
+use crate::fd::Kind;
+
 /// How long an [`Kernel::enter`] may wait for a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -122,6 +124,11 @@ pub(crate) trait Kernel {
 
     /// The descriptor that another thread's wake goes to, and that a report lists.
     fn ring_fd(&self) -> RawFd;
+
+    /// The descriptors that it has for itself, as a list of descriptors shows them.
+    fn own_fds(&self) -> Vec<(Kind, RawFd)> {
+        vec![(Kind::Ring, self.ring_fd())]
+    }
 
     /// How many threads of this process carry something out for it right now.
     fn threads(&self) -> usize {
@@ -326,6 +333,16 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.ring_fd(),
             Self::Gone => -1,
+        }
+    }
+
+    fn own_fds(&self) -> Vec<(Kind, RawFd)> {
+        match self {
+            Self::Uring(uring) => uring.own_fds(),
+            Self::Emulated(emulated) => emulated.own_fds(),
+            #[cfg(feature = "sim")]
+            Self::Simulated(simulated) => simulated.own_fds(),
+            Self::Gone => Vec::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sakia_driver::ops::{self, Stream};
-use sakia_driver::{Driver, Kind, Park};
+use sakia_driver::{Driver, Park};
 
 use crate::help::{driver, end, is_readable, pair, poll};
 
@@ -124,20 +124,13 @@ fn what_the_own_thread_drops_between_turns_makes_the_wake_descriptor_readable() 
 }
 
 #[test]
-fn a_driver_that_nobody_embeds_has_no_third_descriptor_and_one_that_ends_takes_its_own_with_it() {
+fn a_driver_that_nobody_embeds_has_no_descriptor_for_it_and_one_that_ends_takes_its_own_with_it() {
     let driver = driver();
-    let count = || {
-        driver
-            .fds()
-            .iter()
-            .filter(|fd| matches!(fd.kind, Kind::Ring | Kind::Eventfd))
-            .count()
-    };
-    assert_eq!(count(), 2);
+    let plain = driver.fds().len();
     let wake = driver.wake_fd().unwrap();
     let again = driver.wake_fd().unwrap();
     assert!(Rc::ptr_eq(&wake, &again) && is_readable(&wake, Duration::ZERO));
-    assert_eq!(count(), 3, "the ledger knows it");
+    assert_eq!(driver.fds().len(), plain + 1, "the ledger knows it");
     end(&driver);
     assert!(driver.wake_fd().is_err(), "after the end there is none");
     assert!(!driver.rest(|| true));

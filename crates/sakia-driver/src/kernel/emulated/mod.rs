@@ -30,6 +30,7 @@ use std::time::Instant;
 use super::setup_error::SetupError;
 use super::uring::Ask;
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
+use crate::fd::Kind;
 use crews::Crews;
 use flight::Flights;
 use readiness::Readiness;
@@ -49,14 +50,11 @@ pub(crate) struct Emulated {
 
 impl Emulated {
     pub(crate) fn new(ask: &Ask) -> io::Result<Self> {
-        Self::build(ask)
-            .map_err(|error| SetupError::of_part("a runtime on epoll and threads", error))
-    }
-
-    fn build(ask: &Ask) -> io::Result<Self> {
-        let readiness = Readiness::new()?;
-        let crews = Crews::new(ask.workers)?;
-        readiness.watch_mailbox(crews.alert_fd())?;
+        let readiness = Readiness::new()
+            .map_err(|error| SetupError::of_part("the epoll instance of the runtime", error))?;
+        let crews = Crews::new(ask.workers)
+            .and_then(|crews| readiness.watch_mailbox(crews.alert_fd()).map(|()| crews))
+            .map_err(|error| SetupError::of_part("the eventfd of the runtime's threads", error))?;
         let entries = ask.entries as usize;
         Ok(Self {
             queue: VecDeque::with_capacity(entries),
@@ -179,6 +177,16 @@ impl Kernel for Emulated {
 
     fn ring_fd(&self) -> RawFd {
         self.flights.borrow().readiness.epoll().as_raw_fd()
+    }
+
+    fn own_fds(&self) -> Vec<(Kind, RawFd)> {
+        let mailbox = self.flights.borrow().crews.alert_fd();
+        let timer = self.timer.as_ref();
+        let timer = timer.map(|timer| (Kind::Timer, timer.as_raw_fd()));
+        [(Kind::Ring, self.ring_fd()), (Kind::Eventfd, mailbox)]
+            .into_iter()
+            .chain(timer)
+            .collect()
     }
 
     fn threads(&self) -> usize {

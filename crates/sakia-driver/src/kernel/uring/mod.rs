@@ -23,6 +23,7 @@ use counter::Counter;
 use probe::Opcodes;
 
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
+use crate::fd::Kind;
 
 /// How many completions are taken from the shared queue at a time.
 const BATCH: usize = 64;
@@ -226,6 +227,15 @@ impl Kernel for Uring {
 
     fn ring_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
+    }
+
+    fn own_fds(&self) -> Vec<(Kind, RawFd)> {
+        let wake = self.wake.as_ref();
+        let wake = wake.map(|wake| (Kind::Eventfd, wake.fd().as_raw_fd()));
+        [(Kind::Ring, self.ring_fd())]
+            .into_iter()
+            .chain(wake)
+            .collect()
     }
 
     fn takes_messages(&self) -> bool {
