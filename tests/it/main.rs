@@ -6,6 +6,7 @@ mod attributes;
 mod bounds;
 mod builder;
 mod embedding;
+mod emulated;
 mod events;
 mod exits_ends;
 mod exits_files;

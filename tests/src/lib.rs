@@ -16,7 +16,7 @@ pub use sys::{
     mount_disk, mount_overlay, private_mounts, set_limit, unread, xattr,
 };
 
-pub use sys::{UringCall, deny_calls, deny_numbers};
+pub use sys::{UringCall, deny_calls, deny_numbers, play_old_kernel};
 
 const CHILD: &str = "SAKIA_TEST_CHILD";
 

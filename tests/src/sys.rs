@@ -15,6 +15,8 @@ pub enum Limit {
     Files,
     /// Locked memory, in bytes.
     Memlock,
+    /// Threads of the user, who must not be root: root is exempt.
+    Threads,
     /// The length of a file that is written, in bytes. What goes beyond it is refused with `EFBIG`, and SIGXFSZ is ignored from then on.
     FileSize,
 }
@@ -27,6 +29,7 @@ pub fn set_limit(limit: Limit, value: u64) {
     let which = match limit {
         Limit::Files => libc::RLIMIT_NOFILE,
         Limit::Memlock => libc::RLIMIT_MEMLOCK,
+        Limit::Threads => libc::RLIMIT_NPROC,
         Limit::FileSize => {
             // SAFETY: no handler is installed, the signal is ignored.
             unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
@@ -274,10 +277,6 @@ pub fn deny_calls(calls: &[UringCall], errno: i32) {
 /// # Panics
 /// When the kernel has no seccomp filters.
 pub fn deny_numbers(numbers: &[libc::c_long], errno: i32) {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let line = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     // The number of the system call is the first word of seccomp_data.
     let mut program = vec![line(LOAD, 0, 0, 0)];
     for number in numbers {
@@ -285,6 +284,40 @@ pub fn deny_numbers(numbers: &[libc::c_long], errno: i32) {
         program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
     }
     program.push(line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
+    filter(program);
+}
+
+/// Makes this thread's kernel an old one: no epoll_pwait2(2), no openat2(2), and a read or write that is told not to wait (RWF_NOWAIT) is not
+/// supported. Threads that it starts have the same kernel.
+///
+/// # Panics
+/// When the kernel has no seccomp filters.
+pub fn play_old_kernel() {
+    deny_numbers(&[libc::SYS_epoll_pwait2, libc::SYS_openat2], libc::ENOSYS);
+    // The flags are the last of six arguments, behind two words and the instruction's address; their lower half comes first where bytes do.
+    let flags = 16 + 5 * 8 + if cfg!(target_endian = "big") { 4 } else { 0 };
+    let unsupported = libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32;
+    filter(vec![
+        line(LOAD, 0, 0, 0),
+        line(JUMP_EQUAL, 1, 0, libc::SYS_preadv2 as u32),
+        line(JUMP_EQUAL, 0, 3, libc::SYS_pwritev2 as u32),
+        line(LOAD, 0, 0, flags),
+        line(JUMP_SET, 0, 1, libc::RWF_NOWAIT as u32),
+        line(RETURN, 0, 0, unsupported),
+        line(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]);
+}
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const JUMP_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+fn line(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+fn filter(mut program: Vec<libc::sock_filter>) {
     let filter = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
