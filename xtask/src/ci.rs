@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{bench, cmd, layers, loom, package, skips, tidy};
+use crate::{bench, cmd, emulated, layers, loom, package, skips, tidy};
 
 /// One line of the plan.
 struct Step {
@@ -69,6 +69,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         work: Work::Tests(&["test", "--workspace", "--all-features"]),
+    },
+    Step {
+        name: "emulated",
+        work: Work::Check(|root| emulated::run(root, &["short"])),
     },
     Step {
         name: "loom",
@@ -166,7 +170,7 @@ fn summary(steps: &[Step], done: &[Done]) -> (String, Result<(), String>) {
                 done.took.as_secs_f64()
             ),
         };
-        let _ = writeln!(text, "  {:<7} {word}", step.name);
+        let _ = writeln!(text, "  {:<8} {word}", step.name);
     }
     let failure = done.iter().find_map(|done| {
         let why = done.result.as_ref().err()?;
@@ -204,9 +208,9 @@ mod tests {
         assert_eq!(ran, ["one", "two"]);
         let (text, result) = summary(&steps, &done);
         assert_eq!(result, Err("ci failed at `two`: it broke".to_owned()));
-        assert!(text.contains("  one     ok"), "{text}");
-        assert!(text.contains("  two     FAILED"), "{text}");
-        assert!(text.contains("  three   not run"), "{text}");
+        assert!(text.contains("  one      ok"), "{text}");
+        assert!(text.contains("  two      FAILED"), "{text}");
+        assert!(text.contains("  three    not run"), "{text}");
         assert!(!text.contains("all green"), "{text}");
     }
 
@@ -225,8 +229,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "fmt", "layers", "tidy", "clippy", "bare", "test", "loom", "bench", "counts",
-                "package", "doc"
+                "fmt", "layers", "tidy", "clippy", "bare", "test", "emulated", "loom", "bench",
+                "counts", "package", "doc"
             ]
         );
     }
