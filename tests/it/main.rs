@@ -22,6 +22,7 @@ mod mains;
 mod origins;
 mod own_opcode;
 mod passed;
+mod pooled;
 mod receipts;
 mod runtime;
 mod sendness;

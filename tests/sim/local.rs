@@ -35,6 +35,20 @@ async fn ended<F: Future + Unpin>(dice: &Dice, op: &mut F) -> Option<F::Output> 
     }
 }
 
+/// A read into a buffer of the pool, that is awaited, cancelled by name, or dropped.
+async fn pooled(dice: &Dice, stream: &UnixStream) -> io::Result<Vec<u8>> {
+    let mut op = stream.read_pooled();
+    let buf = match ended(dice, &mut op).await {
+        Some(result) => result?,
+        None if dice.one_in(2) => return Ok(Vec::new()),
+        None => match op.cancel().await {
+            Receipt::Completed(result, ()) => result?,
+            Receipt::Cancelled(()) => None,
+        },
+    };
+    Ok(buf.map(|buf| buf.to_vec()).unwrap_or_default())
+}
+
 /// Each write and each read is awaited or cancelled by name; the receipts say, to the byte, what has become of them.
 pub async fn receipts(dice: Dice, seed: u64) -> io::Result<()> {
     const ALL: usize = 4000;
@@ -61,6 +75,12 @@ pub async fn receipts(dice: Dice, seed: u64) -> io::Result<()> {
     };
     let mut got = 0;
     while got < ALL {
+        if dice.one_in(3) {
+            let bytes = pooled(&dice, &other).await?;
+            check(got, &bytes);
+            got += bytes.len();
+            continue;
+        }
         let mut op = other.read(Vec::with_capacity(1 + dice.below(200)));
         let bytes = match ended(&dice, &mut op).await {
             Some((result, bytes)) => result.map(|_| bytes)?,
