@@ -50,7 +50,7 @@ async fn a_test_whose_end_is_not_clean_fails() {
 }
 
 #[sakia::test(entries = 64, shutdown = "50ms")]
-#[should_panic(expected = "1 blocking threads left")]
+#[should_panic(expected = "1 threads left")]
 async fn a_test_whose_deadline_is_not_met_fails() {
     let (began, begun) = std::sync::mpsc::channel();
     sakia::spawn(sakia::spawn_blocking(move || {

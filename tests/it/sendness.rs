@@ -296,6 +296,9 @@ const NOT_HERE: &[&str] = &[
     "Connected",
     "Datagram",
     "Message",
+    "PooledDatagram",
+    "PooledPayload",
+    "PooledRecord",
     "Payload",
     "UnixConnected",
     // Named here as aliases of theirs: `fs::Read`, `fs::Write` and so on.
