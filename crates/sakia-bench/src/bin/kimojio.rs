@@ -26,10 +26,7 @@ impl Rt for Kimojio {
         let configuration =
             Configuration::new().set_exit_behavior(ExitBehavior::WhenMainTaskCompletes);
         let output = Runtime::new(0, configuration).block_on(future);
-        output
-            .expect("the main task runs")
-            .ok()
-            .expect("it ends well")
+        output.expect("the main task runs").expect("it ends well")
     }
 
     fn spawn<F>(future: F) -> impl Future<Output = F::Output> + 'static
