@@ -447,7 +447,7 @@ pub const MODES: &[Mode] = &[
         ("timeout", 500_000, &["ready", "1000"]),
     )
     .of("timers")
-    .to(Target::Of(&["mini"], 0.5)),
+    .to(Target::Most(4.0)),
     alone(
         "timeout-yield",
         TASKS,

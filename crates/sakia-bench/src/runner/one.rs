@@ -162,7 +162,9 @@ fn said_by(command: &mut Command) -> Result<String, String> {
         return Ok(text);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}: {text}{}", output.status, errors.trim()))
+    // Of a panic the first lines say it, and it may tell a great deal more.
+    let errors: Vec<&str> = errors.trim().lines().take(3).collect();
+    Err(format!("{}: {text}{}", output.status, errors.join(" ")))
 }
 
 /// Every `name=value` of a text.
