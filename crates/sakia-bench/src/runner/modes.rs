@@ -311,7 +311,11 @@ pub const MODES: &[Mode] = &[
     echo("echo-500-4096-1-pooled", 500, 4096, 1)
         .pooled()
         .to(Target::Of(NET_FLOORS, 1.05))
-        .with(&[]),
+        // Its rate is to be 1.3 of the best peer's.
+        .with(&[Also {
+            figure: RATE,
+            target: Target::Of(NET_PEERS, 1.0 / 1.3),
+        }]),
     echo("echo-500-65536-1", 500, 65536, 1),
     echo("echo-500-64-16", 500, 64, 16),
     echo("echo-500-4096-16", 500, 4096, 16),
