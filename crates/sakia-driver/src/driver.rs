@@ -107,6 +107,8 @@ pub(crate) struct Core {
     pub(crate) buffers: Buffers,
     /// Submissions that found the queue full; a cancel or a close is never dropped for want of a slot.
     backlog: VecDeque<Sqe>,
+    /// A completion is lost, and no turn has told it yet.
+    lost: bool,
     /// Whether the read of the eventfd is in flight.
     pub(crate) eventfd_armed: bool,
 }
@@ -134,7 +136,14 @@ impl Core {
     }
 
     fn make_room(&mut self) -> bool {
-        matches!(self.kernel.enter(Wait::No), Ok(Entered::Fine))
+        matches!(self.enter_aside(), Ok(Entered::Fine))
+    }
+
+    /// An enter that nobody listens to: that a completion is lost is told once, and is kept for the next turn to tell.
+    fn enter_aside(&mut self) -> io::Result<Entered> {
+        let entered = self.kernel.enter(Wait::No);
+        self.lost |= matches!(entered, Ok(Entered::Dead));
+        entered
     }
 
     /// Moves the backlog to the queue as far as it goes.
@@ -231,6 +240,7 @@ impl Driver {
                 closes: CloseTable::default(),
                 buffers: Buffers::new(config.pool),
                 backlog: VecDeque::new(),
+                lost: false,
                 eventfd_armed: false,
             }),
             pending: RefCell::default(),
@@ -392,7 +402,7 @@ impl Driver {
         let entered = {
             let mut core = self.core();
             core.flush_backlog();
-            core.kernel.enter(Wait::No)
+            core.enter_aside()
         };
         // An error here comes again at the outermost turn, which has somebody to tell.
         if entered.is_ok() {
@@ -451,6 +461,9 @@ impl Driver {
         if core.has_backlog() {
             core.flush_backlog();
         }
+        if std::mem::take(&mut core.lost) {
+            return Ok(Entered::Dead);
+        }
         let wait = match park {
             Park::No => Wait::No,
             Park::For(time) if time.is_zero() => Wait::No,
@@ -471,8 +484,12 @@ impl Driver {
         let mut core = self.core();
         // What did not fit the queue, for want of memory in the kernel, must not be slept on; nor a buffer that somebody waits for.
         let asleep = asleep && core.backlog.is_empty() && !core.buffers.has_awaited();
+        let asleep = asleep && !core.lost;
         let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
         self.unparker.awake();
+        if std::mem::take(&mut core.lost) {
+            return Ok(Entered::Dead);
+        }
         entered
     }
 
