@@ -55,14 +55,19 @@ impl Gate {
         self.state.store(AWAKE, Ordering::Release);
     }
 
-    /// The owner is about to park. `false`: a notifier is under way, do not sleep.
+    /// The owner is about to park. `false`: a notifier is under way, do not sleep. It was given way to: the owner that it has woken may have
+    /// taken its core from it, and would turn without end while it waits for that.
     ///
     /// What the owner then looks at it looks at behind a `SeqCst` fence of its own. There is none here: whoever looks knows what at, and two fences
     /// cost twice (some 15 ns of a turn).
     pub(crate) fn park(&self) -> bool {
-        self.state
-            .compare_exchange(AWAKE, PARKED, Ordering::SeqCst, Ordering::Relaxed)
-            .is_ok()
+        let parked =
+            self.state
+                .compare_exchange(AWAKE, PARKED, Ordering::SeqCst, Ordering::Relaxed);
+        if parked == Err(NOTIFYING) {
+            thread::yield_now();
+        }
+        parked.is_ok()
     }
 
     /// Whether nobody has moved the owner on since it [parked](Self::park): not a notifier, nor the owner itself in between.
