@@ -62,10 +62,17 @@ impl Page {
     /// Turns until `n` more readers of the page are stuck in it: before, a cancel could still end them.
     fn catch(&self, driver: &Rc<Driver>, n: usize) {
         let until = Instant::now() + Duration::from_secs(10);
+        let mut nudge = Instant::now() + Duration::from_millis(200);
         let mut caught = 0;
         while caught < n {
             assert!(Instant::now() < until, "nobody reads the page");
             turn_for(driver, Duration::from_millis(2));
+            // An io-wq worker that falls asleep just as the next write is queued may leave it without a worker until more work comes.
+            if Instant::now() > nudge {
+                let other = adopt(driver, file(), Kind::File);
+                assert!(poll(driver, &mut ops::write_at(&other, vec![0], 0, 0)).is_pending());
+                nudge += Duration::from_millis(200);
+            }
             let mut event = [0u8; 32];
             // SAFETY: a uffd_msg is 32 bytes long, and they are ours.
             let got = unsafe {
