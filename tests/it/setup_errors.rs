@@ -168,7 +168,10 @@ fn a_part_that_the_kernel_refuses_is_named() {
         "setup_errors::a_part_that_the_kernel_refuses_is_named",
         || {
             deny_numbers(&[libc::SYS_eventfd2], libc::EPERM);
-            says(refused(builder()), "eventfd", "strace");
+            let on = |kernel: &KernelChoice| builder().kernel(kernel.clone());
+            for (kernel, part) in EACH.iter().zip(["the eventfd", "epoll and threads"]) {
+                says(refused(on(kernel)), part, "strace");
+            }
             deny_numbers(&[libc::SYS_eventfd2], libc::ENFILE);
             says(refused(builder()), "no descriptor is left", "RLIMIT_NOFILE");
         },
