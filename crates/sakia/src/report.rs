@@ -154,7 +154,7 @@ impl ShutdownReport {
         };
         add(drained.ops_quarantined, "ops quarantined");
         add(drained.closes_in_doubt.len() as u64, "closes in doubt");
-        add(drained.threads_left as u64, "blocking threads left");
+        add(drained.threads_left as u64, "threads left");
         add(self.tasks_left as u64, "tasks left");
         add(self.destructor_panics, "destructors panicked");
         add(drained.stale, "stale completions");
