@@ -10,7 +10,8 @@ use std::process::Command;
 
 use crate::{cmd, layers};
 
-/// Tests that mutants are run against: of a package, with what cargo is told, and the seconds after which they hang.
+/// Tests that mutants are run against: of a package, with what cargo is told, and the seconds that they are given: more where the unchanged
+/// tree has needed more than a fifth of that.
 struct Tests {
     package: &'static str,
     args: &'static [&'static str],
@@ -29,13 +30,13 @@ const DRIVER: Tests = Tests {
         "--skip=lost_between_turns",
         "--skip=kernel::differential",
     ],
-    seconds: "40",
+    seconds: "30",
 };
 
 const WHOLE: Tests = Tests {
     package: "sakia-tests",
     args: &["--test", "it", "--test", "sim"],
-    seconds: "120",
+    seconds: "60",
 };
 
 /// A file, and the tests that see it, the fastest first.
@@ -123,7 +124,8 @@ fn test(root: &Path, file: &str, tests: &Tests, left: Option<&[String]>) -> Resu
         .args(["cargo", "mutants", "--file", file, "--no-shuffle"])
         .args(["--all-features", "--jobs", "1", "--output"])
         .arg(&out)
-        .args(["--timeout", tests.seconds, "--test-package", tests.package]);
+        .args(["--minimum-test-timeout", tests.seconds])
+        .args(["--test-package", tests.package]);
     for mutant in left.unwrap_or_default() {
         command.args(["--re", &pattern(mutant)]);
     }
