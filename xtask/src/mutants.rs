@@ -2,20 +2,19 @@
 //!
 //! A mutant costs a build and a run, so it meets the tests of its own crate first, without those that take long for what they say of these
 //! files, and only what survives them meets the whole program's. One that hangs is caught. `xtask/mutants-allowed.txt` lists the survivors that
-//! change nothing a test could see, as `cargo mutants --list` names them but without line and column, and why. Half an hour on two cores:
+//! change nothing a test could see, as `cargo mutants --list` names them but without line and column, and why. Hours on two cores:
 //! words after the command pick files (`mutants dispatch`). The logs, with the tests that failed, stay in `target/mutants`.
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::{cmd, layers};
 
-/// Tests that mutants are run against: of a package, with what cargo is told, and the seconds that they are given: more where the unchanged
-/// tree has needed more than a fifth of that.
+/// Tests that mutants are run against: of a package, and what cargo is told.
 struct Tests {
     package: &'static str,
     args: &'static [&'static str],
-    seconds: &'static str,
 }
 
 const DRIVER: Tests = Tests {
@@ -30,13 +29,11 @@ const DRIVER: Tests = Tests {
         "--skip=lost_between_turns",
         "--skip=kernel::differential",
     ],
-    seconds: "30",
 };
 
 const WHOLE: Tests = Tests {
     package: "sakia-tests",
     args: &["--test", "it", "--test", "sim"],
-    seconds: "60",
 };
 
 /// A file, and the tests that see it, the fastest first.
@@ -117,25 +114,19 @@ fn test(root: &Path, file: &str, tests: &Tests, left: Option<&[String]>) -> Resu
         .join(tests.package);
     std::fs::create_dir_all(&out)
         .map_err(|error| format!("cannot make {}: {error}", out.display()))?;
-    // Hours of work of the least urgent kind.
-    let mut command = Command::new("nice");
+    println!("==> {file}: {}", tests.package);
+    let timeout = patience(baseline(root, &target, tests)?).to_string();
+    let mut command = gently(root, &target);
     command
-        .current_dir(root)
-        .args(["cargo", "mutants", "--file", file, "--no-shuffle"])
+        .args(["mutants", "--file", file, "--no-shuffle"])
         .args(["--all-features", "--jobs", "1", "--output"])
         .arg(&out)
-        .args(["--minimum-test-timeout", tests.seconds])
+        .args(["--baseline", "skip", "--timeout", &timeout])
         .args(["--test-package", tests.package]);
     for mutant in left.unwrap_or_default() {
         command.args(["--re", &pattern(mutant)]);
     }
     command.arg("--").args(tests.args);
-    // The builds of a mutant and of the next differ by a line: they share what they can. Most tests wait more than they work.
-    command
-        .env("CARGO_TARGET_DIR", target.join("build"))
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        .env("RUST_TEST_THREADS", "8");
-    println!("==> {file}: {}", tests.package);
     let status = command
         .status()
         .map_err(|error| format!("cannot start {}: {error}", cmd::show(&command)))?;
@@ -147,6 +138,36 @@ fn test(root: &Path, file: &str, tests: &Tests, left: Option<&[String]>) -> Resu
     let missed = out.join("mutants.out/missed.txt");
     std::fs::read_to_string(&missed)
         .map_err(|error| format!("cannot read {}: {error}", missed.display()))
+}
+
+/// How long the tests take on the unchanged tree, which has to pass them: what cargo-mutants would ask of the package that it changes, and
+/// not of the one that tests it.
+fn baseline(root: &Path, target: &Path, tests: &Tests) -> Result<Duration, String> {
+    let args = ["test", "--package", tests.package, "--all-features"];
+    let mut build = gently(root, target);
+    let until_tests = tests.args.iter().take_while(|arg| **arg != "--");
+    cmd::run(build.args(args).arg("--no-run").args(until_tests))?;
+    let start = Instant::now();
+    cmd::run(gently(root, target).args(args).arg("-q").args(tests.args))?;
+    Ok(start.elapsed())
+}
+
+/// The seconds after which a run of the tests counts as hung: the machine may have other work by then.
+fn patience(unchanged: Duration) -> u64 {
+    (unchanged.as_secs() * 4).max(30)
+}
+
+/// Cargo for hours of work of the least urgent kind. The builds of a mutant and of the next differ by a line: they share what they can. Most
+/// tests wait more than they work.
+fn gently(root: &Path, target: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command
+        .current_dir(root)
+        .arg("cargo")
+        .env("CARGO_TARGET_DIR", target.join("build"))
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("RUST_TEST_THREADS", "8");
+    command
 }
 
 /// A regular expression that finds this mutant: what could have a meaning there stands for any character.
