@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::help::*;
@@ -82,7 +83,14 @@ fn a_client_that_never_finishes_is_ended_by_the_deadline_and_the_end_is_clean() 
 fn a_second_ctrl_c_ends_it_at_once() {
     let dir = tree(&[("a", b"x")]);
     sparse(dir.path(), "large", 32 << 20);
-    let server = Server::start(dir.path(), &["--shutdown-timeout", "1h"]);
+    // What a shell starts in the background ignores SIGINT, and so would the server once it has put back what it found.
+    let server = command(dir.path(), &["--shutdown-timeout", "1h"]);
+    let mut fresh = Command::new("env");
+    fresh
+        .arg("--default-signal=INT")
+        .arg(server.get_program())
+        .args(server.get_args());
+    let server = Server::of(&mut fresh);
     let addr = server.addr;
     let mut stream = server.dial();
     send_get(&mut stream, "/large");
