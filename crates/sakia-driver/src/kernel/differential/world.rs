@@ -274,6 +274,10 @@ impl Pending {
                 let (mode, size, links) = (stat.stx_mode, stat.stx_size, stat.stx_nlink);
                 format!("#{tag} mode {mode:o}, {size} bytes, {links} links")
             }
+            // A reset is an error of the socket that the first who meets it takes away: beside a read that waits too, POLLERR is a race.
+            (opcode::POLL_ADD, events @ 0..) => {
+                format!("#{tag} = {}", events & !i32::from(libc::POLLERR))
+            }
             (_, res) => format!("#{tag} = {res}"),
         }
     }
