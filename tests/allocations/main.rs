@@ -1,38 +1,14 @@
 //! In the steady state an op allocates nothing: twice as many ops make the same number of allocations. A binary of its own, for its allocator counts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
+use counting::{Counting, allocations};
 use sakia::Runtime;
 use sakia::buf::BufResultExt;
 use sakia::fs::File;
 use sakia::net::{TcpListener, TcpStream};
 use sakia::time;
-
-thread_local! {
-    /// Allocations of this thread: the test harness has threads of its own.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts, and leaves the work to the system.
-struct Counting;
-
-// SAFETY: every call goes to `System` as it came, and what `System` promises is returned as it is. The count is a plain thread-local
-// without a destructor: to change it neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller promises what `System.alloc` asks for: the layout is not of size zero.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller promises that this memory came from `alloc` with this layout, and so from `System`.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -45,9 +21,9 @@ async fn rounds(mut round: impl AsyncFnMut(usize)) -> [usize; 2] {
     round(OPS).await;
     let mut counts = [0; 2];
     for (count, ops) in counts.iter_mut().zip([OPS, 2 * OPS]) {
-        let before = COUNT.get();
+        let before = allocations();
         round(ops).await;
-        *count = COUNT.get() - before;
+        *count = allocations() - before;
     }
     counts
 }
@@ -74,36 +50,47 @@ async fn connected() -> (TcpListener, TcpStream, TcpStream) {
 
 #[test]
 fn an_echo_allocates_nothing() {
-    let counts = run(async {
-        let (_listener, client, server) = connected().await;
-        let echo = sakia::spawn(async move {
-            let mut buf = Vec::with_capacity(64);
-            loop {
-                buf.clear();
-                let n;
-                (n, buf) = server.read(buf).await.with_buf().unwrap();
-                if n == 0 {
-                    return;
-                }
-                ((), buf) = server.write_all(buf).await.with_buf().unwrap();
+    assert_none(run(echo_rounds(async |server| {
+        let mut buf = Vec::with_capacity(64);
+        loop {
+            buf.clear();
+            let n;
+            (n, buf) = server.read(buf).await.with_buf().unwrap();
+            if n == 0 {
+                return;
             }
-        });
-        let mut buf = vec![7; 64];
-        let counts = rounds(async |ops| {
-            for _ in 0..ops {
-                let sent = std::mem::take(&mut buf);
-                ((), buf) = client.write_all(sent).await.with_buf().unwrap();
-                buf.clear();
-                let back = std::mem::take(&mut buf);
-                ((), buf) = client.read_exact(back).await.with_buf().unwrap();
-            }
-        })
-        .await;
-        drop(client);
-        echo.await.unwrap();
-        counts
-    });
-    assert_none(counts);
+            ((), buf) = server.write_all(buf).await.with_buf().unwrap();
+        }
+    })));
+}
+
+#[test]
+fn an_echo_by_pooled_reads_allocates_nothing() {
+    assert_none(run(echo_rounds(async |server| {
+        while let Some(buf) = server.read_pooled().await.unwrap() {
+            server.write_all(buf).await.0.unwrap();
+        }
+    })));
+}
+
+/// What a client and its server allocate, an op being a message and its answer.
+async fn echo_rounds(serve: impl AsyncFnOnce(TcpStream) + 'static) -> [usize; 2] {
+    let (_listener, client, server) = connected().await;
+    let echo = sakia::spawn(async move { serve(server).await });
+    let mut buf = vec![7; 64];
+    let counts = rounds(async |ops| {
+        for _ in 0..ops {
+            let sent = std::mem::take(&mut buf);
+            ((), buf) = client.write_all(sent).await.with_buf().unwrap();
+            buf.clear();
+            let back = std::mem::take(&mut buf);
+            ((), buf) = client.read_exact(back).await.with_buf().unwrap();
+        }
+    })
+    .await;
+    drop(client);
+    echo.await.unwrap();
+    counts
 }
 
 #[test]

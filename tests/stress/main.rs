@@ -5,7 +5,6 @@
 //! program everything must be as it was at the start. A failure names its seed; `--seed N` begins there.
 
 mod acts;
-mod alloc;
 mod chance;
 mod echo;
 mod messages;
@@ -15,6 +14,11 @@ mod watcher;
 
 use std::process::ExitCode;
 use std::time::Duration;
+
+use counting::Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// How long the short form runs.
 const SHORT: Duration = Duration::from_secs(10);

@@ -14,7 +14,6 @@ use std::time::Duration;
 use sakia::{Builder, Event, JoinHandle, Runtime, ShutdownReport};
 
 use crate::acts::{self, World};
-use crate::alloc;
 use crate::chance::Chance;
 
 /// A panic of the program's own; any other is a failure.
@@ -50,7 +49,7 @@ pub fn run(echo: u16, dir: &Path) -> ExitCode {
             round(&chance, echo, dir);
         }
         drop(chance);
-        println!("done {}", alloc::live());
+        println!("done {}", counting::live());
         std::io::stdout().flush().expect("the watcher reads");
     }
 }

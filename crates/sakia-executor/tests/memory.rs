@@ -1,52 +1,15 @@
 //! What a task costs in memory, counted by an allocator of this binary's own: size, number, and that all comes back.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::pending;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use counting::{Count, Counting, allocated};
 use sakia_executor::{Executor, ThreadPark};
-
-thread_local! {
-    /// Allocations of this thread, and their bytes minus those given back.
-    static COUNT: Cell<(usize, isize)> = const { Cell::new((0, 0)) };
-}
-
-struct Counting;
-
-fn count(more: usize, bytes: isize) {
-    let _ = COUNT.try_with(|count| {
-        let (number, sum) = count.get();
-        count.set((number + more, sum + bytes));
-    });
-}
-
-// SAFETY: every call is handed on to the system's allocator, with what came in; the counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size().cast_signed());
-        // SAFETY: the caller's promises are handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(0, -layout.size().cast_signed());
-        // SAFETY: the caller's promises are handed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// What `code` allocates: number, and bytes that stay.
-fn allocated<T>(code: impl FnOnce() -> T) -> ((usize, isize), T) {
-    let before = COUNT.get();
-    let value = code();
-    let after = COUNT.get();
-    ((after.0 - before.0, after.1 - before.1), value)
-}
 
 /// An executor whose ready queue has room already.
 fn warm() -> Executor {
@@ -67,19 +30,25 @@ fn a_task_is_one_allocation_of_at_most_88_bytes_beyond_its_future() {
         std::hint::black_box(words);
     };
     let size = size_of_val(&future([0; 4])).cast_signed();
-    let ((number, bytes), _) = allocated(|| drop(executor.spawn(future([0; 4]))));
-    assert_eq!(number, 1);
-    assert!(bytes - size <= 88, "{bytes} bytes for a future of {size}");
+    let (task, _) = allocated(|| drop(executor.spawn(future([0; 4]))));
+    assert_eq!(task.allocations, 1);
+    assert!(task.bytes - size <= 88, "{task:?} for a future of {size}");
     // A suspended one has no more than that.
-    let ((number, more), _) = allocated(|| executor.run(8, || {}));
-    assert_eq!((number, more), (0, 0));
+    let (more, _) = allocated(|| executor.run(8, || {}));
+    assert_eq!(
+        more,
+        Count {
+            allocations: 0,
+            bytes: 0
+        }
+    );
 }
 
 #[test]
 fn a_finished_task_gives_everything_back_however_it_ends() {
     let executor = warm();
     let waker: Cell<Option<Waker>> = Cell::new(None);
-    let ((_, bytes), ()) = allocated(|| {
+    let (Count { bytes, .. }, ()) = allocated(|| {
         drop(executor.spawn(async { [0_u8; 100] }));
         let kept = executor.spawn(async { String::from("output") });
         let aborted = executor.spawn(pending::<()>());
@@ -92,7 +61,7 @@ fn a_finished_task_gives_everything_back_however_it_ends() {
         waker.take();
     });
     // The ready queue is made anew by a clear; nothing else may stay.
-    let ((_, queue), ()) = allocated(|| {
+    let (Count { bytes: queue, .. }, ()) = allocated(|| {
         let _ = executor.clear(None);
     });
     assert!(bytes <= 0 && queue <= 0, "{bytes} and {queue} bytes stayed");
@@ -100,7 +69,7 @@ fn a_finished_task_gives_everything_back_however_it_ends() {
 
 #[test]
 fn a_runtime_that_ends_gives_all_of_its_memory_back() {
-    let ((_, bytes), waker) = allocated(|| {
+    let (Count { bytes, .. }, waker) = allocated(|| {
         let executor = warm();
         let slot = std::rc::Rc::new(Cell::new(None));
         let sink = slot.clone();
@@ -115,7 +84,7 @@ fn a_runtime_that_ends_gives_all_of_its_memory_back() {
         waker
     });
     assert!(bytes > 0, "the waker keeps its task's memory");
-    let ((_, freed), ()) = allocated(|| drop(waker));
+    let (Count { bytes: freed, .. }, ()) = allocated(|| drop(waker));
     // The thread's own handle was made once, by the first `thread::current`.
     assert!((bytes + freed) <= 128, "{} bytes stayed", bytes + freed);
 }
@@ -132,7 +101,7 @@ fn a_future_that_is_left_undropped_keeps_its_place_for_ever() {
             }));
         }
     }
-    let ((_, bytes), ()) = allocated(|| {
+    let (Count { bytes, .. }, ()) = allocated(|| {
         let executor = warm();
         let spawns = Spawns;
         drop(executor.spawn(async move {
@@ -156,9 +125,9 @@ fn neither_a_local_nor_a_remote_wake_allocates() {
     executor.run(8, || {});
     let waker: Waker = slot.take().unwrap();
     let entered = executor.enter();
-    let ((local, _), ()) = allocated(|| waker.wake_by_ref());
+    let (local, ()) = allocated(|| waker.wake_by_ref());
     drop(entered);
     executor.run(8, || {});
-    let remote = std::thread::spawn(move || allocated(|| waker.wake()).0.0);
-    assert_eq!((local, remote.join().unwrap()), (0, 0));
+    let remote = std::thread::spawn(move || allocated(|| waker.wake()).0.allocations);
+    assert_eq!((local.allocations, remote.join().unwrap()), (0, 0));
 }

@@ -1,5 +1,5 @@
 //! The steady state allocates nothing. A binary of its own, because it counts for the whole process.
-use std::alloc::{GlobalAlloc, Layout, System};
+
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -7,30 +7,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use counting::{Counting, allocations};
 use sakia_time::{Clock, Interval, Sleep, Timers, interval, now, sleep, timeout};
-
-thread_local! {
-    /// Allocations of this thread: the test harness has threads of its own.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts, and leaves the work to the system.
-struct Counting;
-
-// SAFETY: every call goes to `System` as it came, and what `System` promises is returned as it is. The count is a plain thread-local
-// without a destructor: to change it neither allocates nor unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller promises what `System.alloc` asks for: the layout is not of size zero.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller promises that this memory came from `alloc` with this layout, and so from `System`.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -82,10 +60,10 @@ fn the_steady_state_allocates_nothing() {
     let mut naps = Vec::with_capacity(300);
     let mut beat = interval(3 * MS);
     one_lap(&timers, &hand, &mut naps, &mut beat);
-    let before = COUNT.get();
+    let before = allocations();
     assert!(before > 0, "the counter counts");
     for _ in 0..20 {
         one_lap(&timers, &hand, &mut naps, &mut beat);
     }
-    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(allocations() - before, 0);
 }

@@ -122,5 +122,6 @@ pub const ROOMS: &[Room] = &[
             "sakia-serve",
         ],
     ),
+    tool("counting", &[]),
     tool("xtask", &[]),
 ];
