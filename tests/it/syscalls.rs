@@ -8,9 +8,10 @@ use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::TcpStream as Client;
 use std::time::Duration;
 
-use sakia::buf::BufResultExt;
+use sakia::buf::{BufResult, BufResultExt};
 use sakia::fs::File;
 use sakia::net::{TcpListener, TcpStream};
+use sakia::time::timeout;
 use sakia_tests::{is_child, is_emulated, run_traced, skip};
 
 use crate::support::{laps, run_clean};
@@ -18,6 +19,8 @@ use crate::support::{laps, run_clean};
 /// How often it goes before the count, in which caches fill and pools grow, and how often in it.
 const WARM: usize = 20;
 const COUNTED: usize = 200;
+/// At the marks the runtime may be a call ahead of its client.
+const AHEAD: usize = 2;
 /// A message, and its answer.
 const BYTES: usize = 64;
 
@@ -86,11 +89,22 @@ fn assert_enters(calls: &BTreeMap<String, usize>, most: usize) {
 
 /// Sends back what comes, to the end.
 async fn echo(stream: TcpStream) {
+    echo_by(&stream, async |buf| stream.read(buf).await).await;
+}
+
+/// The same with a limit around each read, which is far away.
+async fn echo_in_time(stream: TcpStream) {
+    let limit = Duration::from_secs(60);
+    let read = async |buf| timeout(limit, stream.read(buf)).await.expect("in time");
+    echo_by(&stream, read).await;
+}
+
+async fn echo_by(stream: &TcpStream, read: impl AsyncFn(Vec<u8>) -> BufResult<usize, Vec<u8>>) {
     let mut buf = Vec::with_capacity(4096);
     loop {
         buf.clear();
         let n;
-        (n, buf) = stream.read(buf).await;
+        (n, buf) = read(buf).await;
         if !n.is_ok_and(|n| n > 0) {
             return;
         }
@@ -102,18 +116,45 @@ async fn echo(stream: TcpStream) {
     }
 }
 
+/// The same with buffers of the runtime's pool.
+async fn echo_pooled(stream: TcpStream) {
+    while let Ok(Some(buf)) = stream.read_pooled().await {
+        if stream.write_all(buf).await.0.is_err() {
+            return;
+        }
+    }
+}
+
 #[test]
 fn an_echo_of_one_connection_takes_two_enters_a_request_and_no_other_call() {
     const NAME: &str =
         "syscalls::an_echo_of_one_connection_takes_two_enters_a_request_and_no_other_call";
-    let Some(calls) = calls(NAME, one_connection) else {
+    let Some(calls) = calls(NAME, || one_connection(echo)) else {
         return;
     };
-    // At the marks the runtime may be a call ahead of its client.
-    assert_enters(&calls, 2 * COUNTED + 2);
+    assert_enters(&calls, AHEAD + 2 * COUNTED);
 }
 
-fn one_connection() {
+#[test]
+fn an_echo_by_pooled_reads_takes_as_many() {
+    const NAME: &str = "syscalls::an_echo_by_pooled_reads_takes_as_many";
+    let Some(calls) = calls(NAME, || one_connection(echo_pooled)) else {
+        return;
+    };
+    assert_enters(&calls, AHEAD + 2 * COUNTED);
+}
+
+#[test]
+fn a_limit_around_each_read_takes_no_call_of_its_own() {
+    const NAME: &str = "syscalls::a_limit_around_each_read_takes_no_call_of_its_own";
+    let Some(calls) = calls(NAME, || one_connection(echo_in_time)) else {
+        return;
+    };
+    assert_enters(&calls, AHEAD + 2 * COUNTED);
+}
+
+/// A client that waits for each answer, and its server.
+fn one_connection(serve: impl AsyncFnOnce(TcpStream)) {
     run_clean(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -130,7 +171,7 @@ fn one_connection() {
             mark();
         });
         let (stream, _) = listener.accept().await.expect("the client comes");
-        echo(stream).await;
+        serve(stream).await;
         client.join().expect("the client ends well");
     });
 }
@@ -143,7 +184,7 @@ fn an_echo_of_fifty_connections_takes_two_enters_for_all_of_them_and_no_other_ca
         return;
     };
     // 0.04 a request.
-    assert_enters(&calls, 2 * COUNTED + 2);
+    assert_enters(&calls, AHEAD + 2 * COUNTED);
 }
 
 fn fifty_connections() {
@@ -189,13 +230,51 @@ async fn answer(client: &mut Client) {
 }
 
 #[test]
+fn an_accept_loop_takes_one_enter_and_one_close_a_connection() {
+    const NAME: &str = "syscalls::an_accept_loop_takes_one_enter_and_one_close_a_connection";
+    let Some(mut calls) = calls(NAME, accepts) else {
+        return;
+    };
+    let closes = calls.remove("close").unwrap_or_default();
+    assert!(
+        (1..=AHEAD + COUNTED).contains(&closes),
+        "{closes} closes of {COUNTED} connections"
+    );
+    assert_enters(&calls, AHEAD + COUNTED);
+}
+
+/// A client that comes, waits for the end, and comes again; and its server.
+fn accepts() {
+    run_clean(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let client = std::thread::spawn(move || {
+            for connection in 0..WARM + COUNTED {
+                if connection == WARM {
+                    mark();
+                }
+                let mut client = Client::connect(address).expect("the server listens");
+                assert_eq!(client.read(&mut [0]).expect("the server closes"), 0);
+            }
+            mark();
+            // The server still waits at the mark.
+            drop(Client::connect(address));
+        });
+        for _ in 0..WARM + COUNTED + 1 {
+            drop(listener.accept().await.expect("the client comes"));
+        }
+        client.join().expect("the client ends well");
+    });
+}
+
+#[test]
 fn a_read_of_a_cached_page_takes_one_call() {
     const NAME: &str = "syscalls::a_read_of_a_cached_page_takes_one_call";
     let Some(calls) = calls(NAME, cached_reads) else {
         return;
     };
     let all: usize = calls.values().sum();
-    assert!((1..=COUNTED + 2).contains(&all), "{calls:?}");
+    assert!((1..=AHEAD + COUNTED).contains(&all), "{calls:?}");
 }
 
 fn cached_reads() {
@@ -217,12 +296,41 @@ fn cached_reads() {
 }
 
 #[test]
+fn a_write_to_a_file_takes_one_enter_and_no_other_call() {
+    const NAME: &str = "syscalls::a_write_to_a_file_takes_one_enter_and_no_other_call";
+    let Some(calls) = calls(NAME, writes) else {
+        return;
+    };
+    assert_enters(&calls, AHEAD + COUNTED);
+}
+
+fn writes() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    run_clean(async {
+        let file = File::create(file.path()).await.expect("it can be opened");
+        let mut buf = vec![7; 4096];
+        for write in 0..WARM + COUNTED {
+            if write == WARM {
+                mark();
+            }
+            (_, buf) = file
+                .write_at(buf, 0)
+                .await
+                .with_buf()
+                .expect("it can be written");
+        }
+        mark();
+        file.close().await.expect("it is closed");
+    });
+}
+
+#[test]
 fn a_sleep_takes_one_enter_and_no_other_call() {
     const NAME: &str = "syscalls::a_sleep_takes_one_enter_and_no_other_call";
     let Some(calls) = calls(NAME, sleeps) else {
         return;
     };
-    assert_enters(&calls, COUNTED + 2);
+    assert_enters(&calls, AHEAD + COUNTED);
 }
 
 fn sleeps() {
