@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sakia_driver::{Kind, ops};
 
 use crate::help::{
-    Tracked, adopt, alone, block_on, driver, driver_of, end, open_fds, pair, poll, turns,
+    adopt, alone, block_on, bomb, driver, driver_of, end, open_fds, pair, poll, tracked, turns,
 };
 
 #[test]
@@ -22,10 +22,7 @@ fn thousands_of_ops_are_drained_in_a_blink_and_their_buffers_freed() {
     const ALL: usize = 3000;
     for i in 0..ALL {
         let (ours, peer) = pair(&driver);
-        let buf = Tracked {
-            bytes: Vec::with_capacity(16),
-            drops: drops.clone(),
-        };
+        let buf = tracked(Vec::with_capacity(16), &drops);
         let mut read = ops::recv(&ours, buf);
         assert!(poll(&driver, &mut read).is_pending());
         if i % 2 == 0 {
@@ -185,39 +182,11 @@ fn a_forgotten_future_is_drained_like_any_other() {
 
 #[test]
 fn a_destructor_that_panics_in_the_drain_is_counted_and_stops_nothing() {
-    struct Bomb(Vec<u8>);
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            std::panic::resume_unwind(Box::new("on purpose"));
-        }
-    }
-    // SAFETY: as the inner Vec says it, of which it is the only way to the bytes.
-    unsafe impl sakia_buf::IoBuf for Bomb {
-        fn stable_ptr(&self) -> *const u8 {
-            self.0.stable_ptr()
-        }
-        fn bytes_init(&self) -> usize {
-            self.0.bytes_init()
-        }
-        fn bytes_total(&self) -> usize {
-            self.0.bytes_total()
-        }
-    }
-    // SAFETY: as above.
-    unsafe impl sakia_buf::IoBufMut for Bomb {
-        fn stable_mut_ptr(&mut self) -> *mut u8 {
-            self.0.stable_mut_ptr()
-        }
-        unsafe fn set_init(&mut self, n: usize) {
-            // SAFETY: our caller keeps the same contract.
-            unsafe { self.0.set_init(n) };
-        }
-    }
     let driver = driver();
     let (ours, _peer) = pair(&driver);
     let (other, _there) = pair(&driver);
     for fd in [&ours, &other] {
-        let mut read = ops::recv(fd, Bomb(Vec::with_capacity(8)));
+        let mut read = ops::recv(fd, bomb(8));
         assert!(poll(&driver, &mut read).is_pending());
     }
     let job = driver.within(|| {

@@ -149,20 +149,38 @@ pub fn fill(fd: &Fd) -> usize {
     sent
 }
 
-/// A buffer that counts its drops.
-pub struct Tracked {
-    pub bytes: Vec<u8>,
-    pub drops: Rc<Cell<u32>>,
+/// A buffer that does something when it is dropped.
+pub struct Ending<F: FnMut()> {
+    bytes: Vec<u8>,
+    end: F,
 }
 
-impl Drop for Tracked {
+/// One that counts its drops.
+pub fn tracked(bytes: Vec<u8>, drops: &Rc<Cell<u32>>) -> Ending<impl FnMut() + use<>> {
+    let drops = drops.clone();
+    let end = move || drops.set(drops.get() + 1);
+    Ending { bytes, end }
+}
+
+/// One with so much room whose drop panics, unless it is being unwound already.
+pub fn bomb(room: usize) -> Ending<impl FnMut()> {
+    let end = || {
+        if !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
+    };
+    let bytes = Vec::with_capacity(room);
+    Ending { bytes, end }
+}
+
+impl<F: FnMut()> Drop for Ending<F> {
     fn drop(&mut self) {
-        self.drops.set(self.drops.get() + 1);
+        (self.end)();
     }
 }
 
 // SAFETY: all is as the inner Vec, of which it is the only way to the bytes, says it.
-unsafe impl IoBuf for Tracked {
+unsafe impl<F: FnMut() + Unpin + 'static> IoBuf for Ending<F> {
     fn stable_ptr(&self) -> *const u8 {
         self.bytes.stable_ptr()
     }
@@ -177,7 +195,7 @@ unsafe impl IoBuf for Tracked {
 }
 
 // SAFETY: as above.
-unsafe impl IoBufMut for Tracked {
+unsafe impl<F: FnMut() + Unpin + 'static> IoBufMut for Ending<F> {
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         self.bytes.stable_mut_ptr()
     }

@@ -6,48 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 
-use sakia_buf::{IoBuf, IoBufMut};
 use sakia_driver::ops::{self, Stream};
 
-use crate::help::{Count, block_on, driver, end, pair, poll, poll_by, turns};
-
-/// A buffer whose drop panics, unless it is being unwound already.
-struct Bomb(Vec<u8>);
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            resume_unwind(Box::new("on purpose"));
-        }
-    }
-}
-
-// SAFETY: all is as the inner Vec, of which it is the only way to the bytes, says it.
-unsafe impl IoBuf for Bomb {
-    fn stable_ptr(&self) -> *const u8 {
-        self.0.stable_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.0.bytes_init()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.0.bytes_total()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl IoBufMut for Bomb {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.0.stable_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, n: usize) {
-        // SAFETY: our caller keeps the same contract.
-        unsafe { self.0.set_init(n) };
-    }
-}
+use crate::help::{Count, block_on, bomb, driver, end, pair, poll, poll_by, turns};
 
 /// Drops it, and answers whether that panicked.
 fn panics(drops: impl FnOnce()) -> bool {
@@ -59,7 +20,7 @@ fn a_buffer_that_panics_as_a_queued_read_is_dropped_keeps_no_place_in_the_queue(
     let driver = driver();
     let (ours, mut peer) = pair(&driver);
     let mut first = ops::recv(&ours, Vec::with_capacity(4));
-    let mut second = ops::recv(&ours, Bomb(Vec::with_capacity(4)));
+    let mut second = ops::recv(&ours, bomb(4));
     let mut third = ops::recv(&ours, Vec::with_capacity(4));
     assert!(poll(&driver, &mut first).is_pending());
     assert!(poll(&driver, &mut second).is_pending());
@@ -77,7 +38,7 @@ fn a_buffer_that_panics_as_a_queued_read_is_dropped_keeps_no_place_in_the_queue(
 fn a_buffer_that_panics_as_a_read_is_dropped_that_has_ended_unseen_costs_no_byte() {
     let driver = driver();
     let (ours, mut peer) = pair(&driver);
-    let mut read = ops::recv(&ours, Bomb(Vec::with_capacity(4)));
+    let mut read = ops::recv(&ours, bomb(4));
     assert!(poll(&driver, &mut read).is_pending());
     peer.write_all(b"here").unwrap();
     turns(&driver, 3);
@@ -99,7 +60,7 @@ fn a_buffer_that_panics_as_a_read_is_dropped_that_was_served_in_part_costs_no_by
     assert!(poll(&driver, &mut first).is_pending());
     // Its part is a leftover now, and the read that goes on is an orphan: the next is served the part, and waits with it.
     drop(first);
-    let mut second = ops::recv_exact(&ours, Bomb(Vec::with_capacity(8)), Stream::Socket(0));
+    let mut second = ops::recv_exact(&ours, bomb(8), Stream::Socket(0));
     assert!(poll(&driver, &mut second).is_pending());
     assert!(panics(|| drop(second)));
     peer.write_all(b"cd").unwrap();

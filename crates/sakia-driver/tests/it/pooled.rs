@@ -1,6 +1,7 @@
 //! Pooled reads: a buffer is lent only when there is something, comes back from wherever it is dropped, and bounds who reads, never what is kept.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -26,6 +27,19 @@ pub fn drivers(size: usize, most: usize) -> impl Iterator<Item = Rc<Driver>> {
 pub fn read(driver: &Rc<Driver>, fd: &Fd) -> PooledBuf {
     let got = block_on(driver, ops::recv_pooled(fd)).expect("a read");
     got.expect("not the end")
+}
+
+/// A read under way on each of these.
+fn reads(
+    driver: &Rc<Driver>,
+    pairs: &[(Fd, UnixStream)],
+) -> Vec<impl Future<Output = io::Result<Option<PooledBuf>>> + Unpin + use<>> {
+    let read = |(ours, _): &(Fd, UnixStream)| {
+        let mut read = ops::recv_pooled(ours);
+        assert!(poll(driver, &mut read).is_pending());
+        read
+    };
+    pairs.iter().map(read).collect()
 }
 
 /// Turns until nothing more happens at once: whether the future is still pending then.
@@ -68,13 +82,7 @@ fn reads_that_wait_hold_no_buffer() {
     // One buffer for all of them: any that held one would keep the others from it.
     for driver in drivers(64, 1) {
         let mut pairs: Vec<_> = (0..50).map(|_| pair(&driver)).collect();
-        let mut reads: Vec<_> = pairs
-            .iter()
-            .map(|(ours, _)| ops::recv_pooled(ours))
-            .collect();
-        for read in &mut reads {
-            assert!(poll(&driver, read).is_pending());
-        }
+        let mut reads = reads(&driver, &pairs);
         turns(&driver, 2);
         for (i, read) in reads.iter_mut().enumerate() {
             pairs[i].1.write_all(&[i as u8; 3]).unwrap();
@@ -184,13 +192,7 @@ fn the_pool_grows_for_a_burst_and_every_byte_of_it_arrives() {
     for driver in drivers(64, 2000) {
         let mut pairs: Vec<_> = (0..500).map(|_| pair(&driver)).collect();
         for round in 0..3u8 {
-            let mut reads: Vec<_> = pairs
-                .iter()
-                .map(|(ours, _)| ops::recv_pooled(ours))
-                .collect();
-            for read in &mut reads {
-                assert!(poll(&driver, read).is_pending());
-            }
+            let reads = reads(&driver, &pairs);
             turns(&driver, 1);
             for (i, (_, peer)) in pairs.iter_mut().enumerate() {
                 peer.write_all(&[i as u8, round]).unwrap();

@@ -11,7 +11,7 @@ use sakia_driver::Kind;
 use sakia_driver::ops::{self, Stream};
 
 use crate::help::{
-    Count, Tracked, adopt, block_on, driver, end, pair, poll, poll_by, turn_for, turns,
+    Count, adopt, block_on, driver, end, pair, poll, poll_by, tracked, turn_for, turns,
 };
 
 fn room(n: usize) -> Vec<u8> {
@@ -354,10 +354,7 @@ fn a_cursor_that_is_moved_under_a_read_exact_does_no_harm() {
     let ours = adopt(&driver, file, Kind::File);
     let cursor = Rc::new(Cell::new(0));
     let drops = Rc::new(Cell::new(0));
-    let buf = Tracked {
-        bytes: room(8),
-        drops: drops.clone(),
-    };
+    let buf = tracked(room(8), &drops);
     let mut exact = ops::recv_exact(&ours, buf, Stream::Cursor(cursor.clone()));
     assert!(poll(&driver, &mut exact).is_pending());
     turns(&driver, 1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sakia_driver::{Driver, Kind, Park, ops};
 
 use crate::help::{
-    Count, Odd, Tracked, adopt, block_on, driver, end, on_drop, pair, poll, poll_by, turns,
+    Count, Odd, adopt, block_on, driver, end, on_drop, pair, poll, poll_by, tracked, turns,
 };
 
 /// Touches the op table, the close table and the ring, and drops a handle.
@@ -139,10 +139,7 @@ fn a_wake_alone_or_a_release_alone_that_the_look_before_parking_leaves_keeps_the
         let driver = driver();
         let (ours, _peer) = pair(&driver);
         let drops = Rc::new(Cell::new(0));
-        let buf = Tracked {
-            bytes: Vec::with_capacity(4),
-            drops: drops.clone(),
-        };
+        let buf = tracked(Vec::with_capacity(4), &drops);
         let mut read = ops::recv(&ours, buf);
         assert!(poll(&driver, &mut read).is_pending());
         let count = Count::new(None);

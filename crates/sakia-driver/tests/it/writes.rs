@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sakia_driver::ops;
 
 use crate::help::{
-    Count, Tracked, block_on, driver, end, fill, pair, poll, poll_by, turn_for, turns,
+    Count, block_on, driver, end, fill, pair, poll, poll_by, tracked, turn_for, turns,
 };
 
 /// Reads to the end of the stream, after a while.
@@ -354,11 +354,8 @@ fn a_detached_write_whose_turn_comes_after_the_end_is_dropped() {
     let mut first = ops::send_all(&ours, vec![b'1'; 300_000]);
     assert!(poll(&driver, &mut first).is_pending());
     let drops = Rc::new(Cell::new(0));
-    let tracked = Tracked {
-        bytes: vec![b'2'; 10],
-        drops: drops.clone(),
-    };
-    ops::send(&ours, tracked).detach();
+    let buf = tracked(vec![b'2'; 10], &drops);
+    ops::send(&ours, buf).detach();
     turns(&driver, 1);
     assert_eq!(drops.get(), 0);
     let report = driver.end(Instant::now() + Duration::from_millis(200));

@@ -1,11 +1,10 @@
 //! Looking on at tasks: what a watch does wrong costs its task, and no future is dropped twice or never.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use sakia_executor::{Executor, Watch};
 
-use crate::help::{executor, settle};
+use crate::help::{Seen, executor, settle};
 
 /// Panics at the call of this number, before or after it has let the code run.
 struct Clumsy {
@@ -37,27 +36,15 @@ fn watched_by(panics_at: u32, before: bool) -> Executor {
     executor
 }
 
-struct Counts(Rc<Cell<u32>>);
-
-impl Drop for Counts {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-    }
-}
-
 #[test]
 fn a_watch_that_panics_around_a_poll_is_a_panic_of_the_task() {
     for before in [true, false] {
         let executor = watched_by(1, before);
-        let drops = Rc::new(Cell::new(0));
-        let counts = Counts(drops.clone());
-        let task = executor.spawn(async move {
-            let _counts = counts;
-            std::future::pending::<()>().await;
-        });
+        let seen = Seen::new();
+        let task = executor.spawn(seen.probe());
         settle(&executor);
         assert!(task.is_finished());
-        assert_eq!(drops.get(), 1);
+        assert_eq!(seen.drops.get(), 1);
         assert_eq!(executor.stats().panicked, 1);
     }
 }
@@ -66,17 +53,13 @@ fn a_watch_that_panics_around_a_poll_is_a_panic_of_the_task() {
 fn a_watch_that_panics_around_the_drop_keeps_no_future_from_it() {
     for before in [true, false] {
         let executor = watched_by(2, before);
-        let drops = Rc::new(Cell::new(0));
-        let counts = Counts(drops.clone());
-        let task = executor.spawn(async move {
-            let _counts = counts;
-            std::future::pending::<()>().await;
-        });
+        let seen = Seen::new();
+        let task = executor.spawn(seen.probe());
         settle(&executor);
         task.abort();
         settle(&executor);
         assert!(task.is_finished());
-        assert_eq!(drops.get(), 1);
+        assert_eq!(seen.drops.get(), 1);
         assert_eq!(executor.stats().destructor_panics, 1);
     }
 }
