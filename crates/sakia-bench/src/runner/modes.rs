@@ -75,73 +75,51 @@ const CPU: Figure = Figure::Cost("cpu_ns");
 const RATE: Figure = Figure::Rate("rate");
 const SERVER_CPU: Figure = Figure::Cost("server_cpu_ns");
 
-const PEERS: &[&str] = &[
-    "a10",
-    "a10 tuned",
-    "compio",
-    "compio tuned",
-    "glommio",
-    "kimojio",
-    "monoio",
-    "monoio tuned",
-    "tokio-uring",
-    "tokio-uring tuned",
-    "tokio current_thread",
-    "tokio one worker",
-    "smol",
-];
-/// Those that have a ring.
-const RING_PEERS: &[&str] = PEERS.split_at(10).0;
+/// One list behind the other.
+const fn join<const N: usize>(some: &[&'static str], more: &[&'static str]) -> [&'static str; N] {
+    assert!(some.len() + more.len() == N);
+    let mut all = [""; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = match at < some.len() {
+            true => some[at],
+            false => more[at - some.len()],
+        };
+        at += 1;
+    }
+    all
+}
 
-/// Those that have connections: compio with buffers that the kernel picks, too.
-const NET_PEERS: &[&str] = &[
+/// Those that have a ring.
+const RING_PEERS: &[&str] = &[
     "a10",
     "a10 tuned",
     "compio",
     "compio tuned",
-    "compio managed",
     "glommio",
     "kimojio",
     "monoio",
     "monoio tuned",
     "tokio-uring",
     "tokio-uring tuned",
-    "tokio current_thread",
-    "tokio one worker",
-    "smol",
 ];
+const EPOLL_PEERS: &[&str] = &["tokio current_thread", "tokio one worker", "smol"];
+const PEERS: &[&str] = &join::<13>(RING_PEERS, EPOLL_PEERS);
+/// With connections: compio with buffers that the kernel picks, too.
+const NET_PEERS: &[&str] = &join::<14>(PEERS, &["compio managed"]);
 
 /// The floors that read into a buffer of the connection's.
 const SINGLE_SHOT: &[&str] = &["floor single-shot", "floor single-shot direct"];
-/// All of them.
-const NET_FLOORS: &[&str] = &[
-    "floor single-shot",
-    "floor single-shot direct",
+const MULTISHOT: &[&str] = &[
     "floor multishot",
     "floor multishot direct",
     "floor multishot 64",
 ];
-const NET: &[&str] = &[
-    SAKIA,
-    SAKIA_AGAIN,
-    "floor single-shot",
-    "floor single-shot direct",
-    "floor multishot",
-    "floor multishot direct",
-    "floor multishot 64",
-    "epoll",
-];
+const NET_FLOORS: &[&str] = &join::<5>(SINGLE_SHOT, MULTISHOT);
+const NET_REFERENCES: &[&str] = &join::<6>(NET_FLOORS, &["epoll"]);
+const NET: &[&str] = &join::<8>(&[SAKIA, SAKIA_AGAIN], NET_REFERENCES);
 /// The same for sakia with buffers that the kernel picks.
-const POOLED: &[&str] = &[
-    "sakia pooled",
-    "sakia pooled again",
-    "floor single-shot",
-    "floor single-shot direct",
-    "floor multishot",
-    "floor multishot direct",
-    "floor multishot 64",
-    "epoll",
-];
+const POOLED: &[&str] = &join::<8>(&["sakia pooled", "sakia pooled again"], NET_REFERENCES);
 const FILES: &[&str] = &[
     SAKIA,
     SAKIA_AGAIN,
