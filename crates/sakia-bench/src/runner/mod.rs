@@ -2,11 +2,13 @@
 
 mod chart;
 pub mod instructions;
+mod interrupt;
 mod machine;
 mod modes;
 mod one;
 mod outcome;
 pub mod plan;
+mod progress;
 mod report;
 mod rounds;
 mod systems;
@@ -14,12 +16,13 @@ mod verdict;
 
 use std::path::{Path, PathBuf};
 
+use interrupt::Interrupt;
 use machine::Machine;
 use modes::Mode;
 use one::Runs;
 use outcome::Outcome;
 use plan::Plan;
-
+use progress::Progress;
 use systems::System;
 
 /// Where the programs, the data and the reports are.
@@ -39,35 +42,42 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     let begin = Machine::look();
     let mut runs = Runs::new(&folders.programs, &folders.data, plan.smoke);
     let mut outcomes = Vec::new();
+    let mut progress = Progress::of(plan);
+    let interrupt = Interrupt::by_signal();
     for mode in &plan.modes {
-        let outcome = rounds_of(plan, mode, &mut runs)?;
+        let Some(outcome) = rounds_of(plan, mode, &mut runs, &interrupt)? else {
+            return Err(format!("interrupted in {}", mode.name));
+        };
         if plan.smoke {
             // It measures nothing that may be told.
             println!("{}", mode.name);
             continue;
         }
-        println!("{}", report::line(&outcome));
+        println!("{} {}", progress.after(mode), report::line(&outcome));
         outcomes.push(outcome);
-        // After each mode: what is measured already is not lost if the rest fails.
+        // After each mode: what is measured already is not lost if the rest fails, or is interrupted.
         write(plan, &folders.reports, &begin, &outcomes)?;
     }
     Ok(())
 }
 
-/// All rounds of a mode. Who begins changes each round.
-fn rounds_of(plan: &Plan, mode: &'static Mode, runs: &mut Runs) -> Result<Outcome, String> {
+/// All rounds of a mode; `None` if it was interrupted. Who begins changes each round. Who fails is told of, and the others go on.
+fn rounds_of(
+    plan: &Plan,
+    mode: &'static Mode,
+    runs: &mut Runs,
+    interrupt: &Interrupt,
+) -> Result<Option<Outcome>, String> {
     let systems: Vec<&'static System> = plan.systems(mode);
     let mut outcome = Outcome::new(mode, &systems);
-    // Memory does not waver.
-    let rounds = match mode.figure.name() {
-        "bytes" => 1,
-        _ => plan.rounds,
-    };
-    for round in 0..rounds {
+    for round in 0..plan.rounds_of(mode) {
         for turn in 0..systems.len() {
             let at = (round + turn) % systems.len();
             if outcome.is_out(at) {
                 continue;
+            }
+            if interrupt.is_raised() {
+                return Ok(None);
             }
             let result = runs.one(mode, systems[at]);
             if let Err(why) = &result {
@@ -82,15 +92,16 @@ fn rounds_of(plan: &Plan, mode: &'static Mode, runs: &mut Runs) -> Result<Outcom
             }
         }
     }
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
 fn write(plan: &Plan, folder: &Path, begin: &Machine, all: &[Outcome]) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("no report: {error}");
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let text = report::markdown(&plan.name, plan.rounds, begin, &Machine::look(), all);
+    let text = report::markdown(plan, begin, &Machine::look(), all);
+    let source = report::source(plan, begin);
     std::fs::write(folder.join(format!("{}.md", plan.name)), text).map_err(failed)?;
-    chart::draw(&folder.join(format!("{}.svg", plan.name)), all)
+    chart::draw(&folder.join(format!("{}.svg", plan.name)), &source, all)
 }
 
 impl Folders {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -147,6 +148,8 @@ impl Runs {
         let mut chain = chain.map(OsStr::new).chain([program.as_os_str()]);
         let mut command = Command::new(chain.next().unwrap_or_default());
         command.args(chain).current_dir(&self.data);
+        // A group of its own: Ctrl-C at the terminal is for the runner, which ends when this one has ended.
+        command.process_group(0);
         command.env("RUST_BACKTRACE", "0");
         command
     }

@@ -100,7 +100,7 @@ impl Outcome {
     }
 
     /// sakia and the best peer, each in multiples of the best floor; of the target's system, if there is no floor.
-    pub fn over_the_floor(&self) -> Option<(f64, Option<f64>)> {
+    pub fn over_the_floor(&self) -> Option<(f64, Cheapest)> {
         let figure = self.mode.figure;
         let base = self
             .best(figure, Role::Floor)
@@ -111,7 +111,8 @@ impl Outcome {
                 _ => None,
             });
         let (_, base) = base?;
-        let peer = self.best(figure, Role::Peer).map(|(_, cost)| cost / base);
+        let peer = self.best(figure, Role::Peer);
+        let peer = peer.map(|(name, cost)| (name, cost / base));
         Some((self.sakia(figure).0? / base, peer))
     }
 }
@@ -174,7 +175,7 @@ pub mod tests {
             "nop-1",
             &[("sakia", 130.0), ("floor", 100.0), ("compio", 200.0)],
         );
-        assert_eq!(nop.over_the_floor(), Some((1.3, Some(2.0))));
+        assert_eq!(nop.over_the_floor(), Some((1.3, Some(("compio", 2.0)))));
         let rates = [
             ("sakia", 50.0),
             ("floor single-shot", 100.0),

@@ -11,6 +11,8 @@ pub struct Plan {
     pub smoke: bool,
     /// The reports' file name.
     pub name: String,
+    /// As it was typed.
+    words: Vec<String>,
 }
 
 const ROUNDS: usize = 9;
@@ -24,6 +26,7 @@ impl Plan {
             peers: false,
             smoke: false,
             name: "latest".to_owned(),
+            words: words.to_vec(),
         };
         let mut meant: Vec<&str> = Vec::new();
         let mut words = words.iter();
@@ -35,7 +38,11 @@ impl Plan {
                     let number = words.next().and_then(|number| number.parse().ok());
                     plan.rounds = number.filter(|n| *n > 0).ok_or("--rounds needs a number")?;
                 }
-                "--name" => plan.name = words.next().ok_or("--name needs a name")?.clone(),
+                "--name" => {
+                    // Of a file in the folder of the reports.
+                    let name = words.next().filter(|name| !name.contains('/'));
+                    plan.name = name.ok_or("--name needs a name")?.clone();
+                }
                 word if word.starts_with('-') => return Err(format!("what is {word}?")),
                 word => meant.push(word),
             }
@@ -53,6 +60,30 @@ impl Plan {
             plan.modes.retain(|mode| mode.group != "serve");
         }
         Ok(plan)
+    }
+
+    /// How one comes to such a run.
+    pub fn command(&self) -> String {
+        let words = self.words.iter().map(String::as_str);
+        ["cargo", "xtask", "bench"]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// How often each system runs in a mode.
+    pub fn rounds_of(&self, mode: &Mode) -> usize {
+        match mode.figure.name() {
+            // Memory does not waver.
+            "bytes" => 1,
+            _ => self.rounds,
+        }
+    }
+
+    /// How often any system runs in a mode.
+    pub fn measures_of(&self, mode: &Mode) -> usize {
+        self.rounds_of(mode) * self.systems(mode).len()
     }
 
     /// Who runs in a mode.
@@ -110,6 +141,7 @@ mod tests {
             "--rounds x",
             "--rounds 0",
             "--name",
+            "--name up/there",
         ] {
             assert!(plan(words).is_err(), "{words}");
         }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::machine::{Machine, versions};
 use super::outcome::{Cheapest, Outcome, Row, State};
+use super::plan::Plan;
 use super::rounds::{Rounds, short};
 use super::systems::Role;
 use super::verdict::{self, Verdict};
@@ -126,34 +127,43 @@ fn show(row: &Row, name: &str) -> String {
     }
 }
 
-/// How many modes met everything that is asked of them.
-fn score(all: &[Outcome]) -> String {
+/// How many modes met everything that is asked of them, and whether there are more.
+fn score(all: &[Outcome], planned: usize) -> String {
     let met = all
         .iter()
         .filter(|outcome| verdict::of(outcome).iter().all(|verdict| verdict.met))
         .count();
-    format!(
+    let mut text = format!(
         "{met} of {} modes meet all that is asked of them",
         all.len()
+    );
+    if all.len() < planned {
+        let _ = write!(text, "; the run was to measure {planned}");
+    }
+    text
+}
+
+/// Where the figures are from, in one line.
+pub fn source(plan: &Plan, begin: &Machine) -> String {
+    format!(
+        "{}, Linux {}, {}; medians of {} rounds",
+        begin.date, begin.kernel, begin.cpu, plan.rounds
     )
 }
 
 /// The whole report.
-pub fn markdown(
-    name: &str,
-    rounds: usize,
-    begin: &Machine,
-    end: &Machine,
-    all: &[Outcome],
-) -> String {
+pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) -> String {
     let mut text = format!(
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench`; nothing in it is by hand. Figures are medians of {rounds} interleaved rounds, with the least and the most; ratios are of costs \
-         (less is better; the cost of a rate is one over it). The last but one column of the first table is sakia against itself in the same rounds: what \
-         differs by less differs by nothing, and so much may a peer be ahead. What is asked for and not met is in bold.\n\n\
+         Written by `{}`; nothing in it is by hand. Figures are medians of {} interleaved rounds (of memory, which does not waver, there is one), with the least \
+         and the most; ratios are of costs (less is better; the cost of a rate is one over it). The last but one column of the first table is sakia against itself in \
+         the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. What is asked for and not met is in bold. A peer \
+         that is `tuned` has the ring's best flags that it offers; else it is as it comes.\n\n\
          * {}, Linux {}, {}\n* sakia at {}, {}\n* {}\n* load of the machine at the begin {}, at the end {}\n* {}\n\n\
-         ![sakia and its best peer over the floor]({name}.svg)\n\n\
+         ![sakia and its best peer over the floor]({}.svg)\n\n\
          | mode | figure | sakia / best floor | sakia / best peer | sakia again / sakia | asked |\n|---|---|---|---|---|---|\n",
+        plan.command(),
+        plan.rounds,
         begin.date,
         begin.kernel,
         begin.cpu,
@@ -162,7 +172,8 @@ pub fn markdown(
         versions(VERSIONS),
         begin.load,
         end.load,
-        score(all),
+        score(all, plan.modes.len()),
+        plan.name,
     );
     for outcome in all {
         let _ = writeln!(text, "{}", summary(outcome));
@@ -185,10 +196,10 @@ mod tests {
         assert!(!summary(&met).contains("**"));
         assert!(summary(&missed).contains("| **1.50 of floor, at most 1.35** |"));
         assert!(line(&missed).ends_with("MISSED"));
-        assert_eq!(
-            score(&[met, missed]),
-            "1 of 2 modes meet all that is asked of them"
-        );
+        let both = "1 of 2 modes meet all that is asked of them";
+        assert_eq!(score(&[met, missed], 2), both);
+        let met = outcome("nop-1", &[("sakia", 130.0), ("floor", 100.0)]);
+        assert!(score(&[met], 2).ends_with("; the run was to measure 2"));
     }
 
     #[test]
