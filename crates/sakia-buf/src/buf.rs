@@ -7,6 +7,16 @@ use std::slice;
 
 use crate::Slice;
 
+/// Says that memory is registered with a ring, and under which number.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Whose ring it is: the address of its driver.
+    pub driver: usize,
+    /// The ring's number of the memory.
+    pub slot: u16,
+}
+
 /// Lends the kernel memory to read from: what a write sends.
 ///
 /// An operation takes the buffer by value, keeps it until the kernel is done with it, and gives it back with the result.
@@ -94,6 +104,13 @@ pub unsafe trait IoBuf: Unpin + 'static {
         // initialised and in one allocation, that they stay so while `self` is not used by `&mut`, and that nobody
         // writes to them; the borrow of `self` lasts as long as the slice.
         unsafe { slice::from_raw_parts(self.stable_ptr(), self.bytes_init()) }
+    }
+
+    /// Says which ring knows the buffer's memory already, all of it, for as long as the value lives. For drivers; none by default.
+    #[doc(hidden)]
+    #[inline]
+    fn registration(&self) -> Option<Registration> {
+        None
     }
 
     /// Restricts an operation to a part of the buffer, which [`Slice::into_inner`] gives back whole.

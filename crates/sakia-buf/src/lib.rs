@@ -15,7 +15,7 @@ mod slice;
 #[allow(unsafe_code)]
 mod vectored;
 
-pub use crate::buf::{IoBuf, IoBufMut};
+pub use crate::buf::{IoBuf, IoBufMut, Registration};
 pub use crate::result::{BufError, BufResult, BufResultExt};
 pub use crate::slice::Slice;
 pub use crate::vectored::{IoVecBuf, IoVecBufMut};

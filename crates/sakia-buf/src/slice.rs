@@ -4,7 +4,7 @@
 use std::ops::{Bound, Deref, DerefMut, RangeBounds};
 use std::slice;
 
-use crate::{IoBuf, IoBufMut};
+use crate::{IoBuf, IoBufMut, Registration};
 
 /// Restricts an operation to the range `begin..end` of a buffer that it owns.
 ///
@@ -189,6 +189,10 @@ unsafe impl<B: IoBuf> IoBuf for Slice<B> {
     fn bytes_total(&self) -> usize {
         let (begin, end) = self.live();
         end - begin
+    }
+
+    fn registration(&self) -> Option<Registration> {
+        self.buf.registration()
     }
 }
 

@@ -431,6 +431,7 @@ impl Driver {
             return Err(Refusal::Forked.into());
         }
         self.rise();
+        self.spot.turn();
         self.sweep_cancels();
         self.refill_buffers();
         let depth = Depth::enter(&self.depth);

@@ -6,6 +6,7 @@
 
 pub(crate) mod ledger;
 mod origin;
+mod slot;
 
 use std::cell::Cell;
 use std::fmt;
@@ -155,6 +156,8 @@ pub(crate) enum Linger {
 pub struct Descriptor {
     fd: Cell<Option<KernelFd>>,
     raw: RawFd,
+    /// By which the ring knows it, if it was registered.
+    slot: Cell<Option<u16>>,
     kind: Cell<Kind>,
     origin: Cell<Origin>,
     driver: Rc<Driver>,
@@ -264,6 +267,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         if let Some(fd) = self.fd.take() {
+            self.leave_slot();
             self.driver.forget_descriptor(self.ledger);
             let how = self.driver.how_to_close(self);
             self.driver.end_descriptor(fd, self.what(), how);
@@ -313,6 +317,7 @@ impl Fd {
         let inner = Rc::new_cyclic(|weak| Descriptor {
             fd: Cell::new(Some(fd)),
             raw,
+            slot: Cell::new(None),
             kind: Cell::new(kind),
             origin: Cell::default(),
             driver: driver.clone(),
@@ -428,6 +433,7 @@ impl Fd {
             return None;
         }
         let fd = self.inner.fd.take()?;
+        self.inner.leave_slot();
         let _ = self.inner.driver.call(Call::Show(self.inner.raw));
         self.inner.driver.forget_descriptor(self.inner.ledger);
         Some(fd)

@@ -90,6 +90,18 @@ impl Sqe {
         self
     }
 
+    /// Names the registered memory that the op's address leads into.
+    pub(crate) fn within(mut self, memory: u16) -> Self {
+        self.buf_index = memory;
+        self
+    }
+
+    /// Names the descriptor by its slot.
+    pub(crate) fn by_slot(&mut self, slot: u16) {
+        self.fd = RawFd::from(slot);
+        self.flags |= IOSQE_FIXED_FILE;
+    }
+
     /// Sets the tag that the completion will carry.
     pub(crate) fn tag(mut self, user_data: u64) -> Self {
         self.user_data = user_data;
@@ -127,6 +139,8 @@ pub(crate) const CQE_BUFFER_SHIFT: u32 = 16;
 pub(crate) const RECV_POLL_FIRST: u16 = 1 << 0;
 /// The group of buffers that the driver lends.
 pub(crate) const BUFFER_GROUP: u16 = 0;
+/// The descriptor is a slot of the ring's (Linux 5.1).
+pub(crate) const IOSQE_FIXED_FILE: u8 = 1 << 0;
 /// Choose a buffer of a group.
 pub(crate) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
 /// Run the op on a worker thread from the start.
@@ -144,6 +158,10 @@ pub mod opcode {
     pub const WRITEV: u8 = 2;
     /// `IORING_OP_FSYNC`, Linux 5.1.
     pub const FSYNC: u8 = 3;
+    /// `IORING_OP_READ_FIXED`, Linux 5.1.
+    pub const READ_FIXED: u8 = 4;
+    /// `IORING_OP_WRITE_FIXED`, Linux 5.1.
+    pub const WRITE_FIXED: u8 = 5;
     /// `IORING_OP_POLL_ADD`, Linux 5.1.
     pub const POLL_ADD: u8 = 6;
     /// `IORING_OP_SENDMSG`, Linux 5.3.
@@ -204,6 +222,8 @@ pub mod opcode {
             READV => "READV",
             WRITEV => "WRITEV",
             FSYNC => "FSYNC",
+            READ_FIXED => "READ_FIXED",
+            WRITE_FIXED => "WRITE_FIXED",
             POLL_ADD => "POLL_ADD",
             SENDMSG => "SENDMSG",
             RECVMSG => "RECVMSG",

@@ -93,6 +93,30 @@ pub(crate) trait Kernel {
     /// Shows what was lent.
     fn show_lent(&mut self) {}
 
+    /// Looks a descriptor's file up once for all ops: answers the slot by which they may name it (`IOSQE_FIXED_FILE`) until it is
+    /// [forgotten](Self::forget_file). `None`: this kernel has no such slots.
+    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
+        let _ = fd;
+        Ok(None)
+    }
+
+    /// Empties a slot that no op names: what the kernel held of the file by it is gone when this returns.
+    fn forget_file(&mut self, slot: u16) {
+        let _ = slot;
+    }
+
+    /// Looks memory up once for all ops: answers the number by which they may name it (`buf_index`) until it is
+    /// [forgotten](Self::forget_memory). `None`: this kernel has no such numbers.
+    fn add_memory(&mut self, memory: *mut u8, len: usize) -> io::Result<Option<u16>> {
+        let _ = (memory, len);
+        Ok(None)
+    }
+
+    /// Lets go of memory that no op names.
+    fn forget_memory(&mut self, slot: u16) {
+        let _ = slot;
+    }
+
     /// Tries to answer a submission on the spot, without waiting; see [`spot`].
     fn answer(&self, sqe: &Sqe) -> Answer {
         let _ = sqe;
@@ -267,6 +291,32 @@ impl Kernel for Below {
     fn show_lent(&mut self) {
         if let Self::Uring(uring) = self {
             uring.show_lent();
+        }
+    }
+
+    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
+        match self {
+            Self::Uring(uring) => uring.add_file(fd),
+            _ => Ok(None),
+        }
+    }
+
+    fn forget_file(&mut self, slot: u16) {
+        if let Self::Uring(uring) = self {
+            uring.forget_file(slot);
+        }
+    }
+
+    fn add_memory(&mut self, memory: *mut u8, len: usize) -> io::Result<Option<u16>> {
+        match self {
+            Self::Uring(uring) => uring.add_memory(memory, len),
+            _ => Ok(None),
+        }
+    }
+
+    fn forget_memory(&mut self, slot: u16) {
+        if let Self::Uring(uring) = self {
+            uring.forget_memory(slot);
         }
     }
 

@@ -33,11 +33,11 @@ const RESOLVE_CACHED: u64 = 0x20;
 
 /// Tries to answer a submission. Nothing of it was handed over if the answer is not `Done`.
 pub(super) fn answer(sqe: &Sqe) -> Answer {
-    if sqe.flags != 0 || sqe.ioprio != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0 {
+    if sqe.flags != 0 || sqe.ioprio != 0 || sqe.splice_fd_in != 0 {
         return Answer::Later;
     }
     match sqe.opcode {
-        opcode::READ if sqe.op_flags == 0 => {
+        opcode::READ | opcode::READ_FIXED if sqe.op_flags == 0 => {
             let one = libc::iovec {
                 iov_base: sqe.addr as *mut libc::c_void,
                 iov_len: sqe.len as usize,

@@ -20,11 +20,36 @@ const BUDGET: u32 = 64;
 /// An answer of this many bytes more costs as much as another one.
 const PIECE: u32 = 16 << 10;
 
-/// What is left of the budget, and what was answered.
+/// A turn with so many ops on registered files is a crowd: the ring is entered once for all of them, and what one of them costs there, if it knows the
+/// memory, too, is less than a call.
+const CROWD: u32 = 8;
+
+/// What is left of the budget, what was answered, and how many ops on registered files went by the ring.
 #[derive(Debug, Default)]
 pub(crate) struct Spot {
     budget: Cell<u32>,
     answers: Cell<u64>,
+    /// Since the last turn, and before it.
+    passed: Cell<u32>,
+    passed_before: Cell<u32>,
+}
+
+impl Spot {
+    /// An op on a registered file goes by the ring.
+    #[inline]
+    pub(crate) fn pass(&self) {
+        self.passed.set(self.passed.get().wrapping_add(1));
+    }
+
+    /// A turn hands over what has come.
+    #[inline]
+    pub(crate) fn turn(&self) {
+        self.passed_before.set(self.passed.replace(0));
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.passed_before.get().max(self.passed.get()) >= CROWD
+    }
 }
 
 impl Driver {
@@ -45,7 +70,14 @@ impl Driver {
     #[inline]
     pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds, adopts: Adopts) -> Option<Completion> {
         let fd = match (sqe.opcode, &holds.first) {
-            (opcode::READ | opcode::READV, Some(fd)) if sqe.off != u64::MAX => Some(&**fd),
+            (opcode::READ_FIXED, Some(fd)) if fd.has_slot() && self.spot().is_crowded() => {
+                return None;
+            }
+            (opcode::READ | opcode::READ_FIXED | opcode::READV, Some(fd))
+                if sqe.off != u64::MAX =>
+            {
+                Some(&**fd)
+            }
             (opcode::OPENAT | opcode::OPENAT2, _) => None,
             _ => return None,
         };

@@ -38,6 +38,11 @@ impl Driver {
             self.let_go_now(holds);
             return Ok(Sent::Answered(done));
         }
+        if let Some(fd) = &holds.first
+            && fd.name_by_slot(sqe)
+        {
+            self.spot().pass();
+        }
         self.push(sqe, holds, adopts, lane, waker)
             .map(Sent::InFlight)
     }

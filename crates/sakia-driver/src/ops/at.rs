@@ -3,10 +3,17 @@
 use sakia_buf::{BufResult, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 
 use super::{Aim, aimed, clamp};
-use crate::fd::Fd;
+use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::future::Submit;
 use crate::op::{Cancel, Completion, Holds, Op};
+
+/// The ring's number of a buffer's memory, if the ring of this descriptor knows it.
+#[inline]
+fn known(fd: &FdRef, buf: &impl IoBuf) -> Option<u16> {
+    let known = buf.registration()?;
+    (known == fd.driver().registration(known.slot)).then_some(known.slot)
+}
 
 /// The op of [`read_at`].
 #[derive(Debug)]
@@ -24,13 +31,13 @@ unsafe impl<B: IoBufMut> Op for ReadAt<B> {
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         let len = clamp(self.buf.bytes_total());
-        *sqe = Sqe::rw(
-            opcode::READ,
-            fd.raw(),
-            self.buf.stable_mut_ptr() as u64,
-            len,
-            self.offset,
-        );
+        let addr = self.buf.stable_mut_ptr() as u64;
+        *sqe = match known(&fd, &self.buf) {
+            None => Sqe::rw(opcode::READ, fd.raw(), addr, len, self.offset),
+            Some(memory) => {
+                Sqe::rw(opcode::READ_FIXED, fd.raw(), addr, len, self.offset).within(memory)
+            }
+        };
         Holds::one(fd)
     }
 
@@ -75,7 +82,13 @@ unsafe impl<B: IoBuf> Op for WriteAt<B> {
         let fd = aimed(&mut self.fd);
         let rest = self.buf.bytes_init() - self.skip;
         let addr = self.buf.stable_ptr() as u64 + self.skip as u64;
-        *sqe = Sqe::rw(opcode::WRITE, fd.raw(), addr, clamp(rest), self.offset);
+        let len = clamp(rest);
+        *sqe = match known(&fd, &self.buf) {
+            None => Sqe::rw(opcode::WRITE, fd.raw(), addr, len, self.offset),
+            Some(memory) => {
+                Sqe::rw(opcode::WRITE_FIXED, fd.raw(), addr, len, self.offset).within(memory)
+            }
+        };
         Holds::one(fd)
     }
 

@@ -14,6 +14,7 @@ mod pooled;
 mod pooled_drops;
 mod pools;
 mod reads;
+mod registered;
 mod reliefs;
 mod rests;
 mod signals;

@@ -7,6 +7,7 @@
 mod buffers;
 mod counter;
 mod probe;
+mod registered;
 mod setup;
 pub(crate) mod sys;
 
@@ -21,6 +22,7 @@ use io_uring::IoUring;
 use buffers::BufferRing;
 use counter::Counter;
 use probe::Opcodes;
+use registered::Registered;
 
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
 use crate::fd::Kind;
@@ -54,6 +56,8 @@ pub(crate) struct Uring {
     wake: Option<Counter>,
     /// What receives choose their buffers from, once somebody asked for it. It comes after the ring: its memory is freed last.
     buffers: Option<BufferRing>,
+    /// The files and the memory that ops may name by a slot.
+    known: Registered,
 }
 
 impl Uring {
@@ -89,6 +93,7 @@ impl Uring {
             filled: 0,
             wake: None,
             buffers: None,
+            known: Registered::default(),
         };
         // A seccomp filter may let a ring be made and refuse to enter it.
         uring.syscall(0, Wait::No)?;
@@ -217,6 +222,24 @@ impl Kernel for Uring {
         }
     }
 
+    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
+        // Linux 6.15, by whose flags it can be told from what was before 6.13.
+        let prompt = self.ring.params().is_feature_no_iowait();
+        self.known.add_file(&self.ring.submitter(), fd, prompt)
+    }
+
+    fn forget_file(&mut self, slot: u16) {
+        self.known.forget_file(&self.ring.submitter(), slot);
+    }
+
+    fn add_memory(&mut self, memory: *mut u8, len: usize) -> io::Result<Option<u16>> {
+        self.known.add_memory(&self.ring.submitter(), memory, len)
+    }
+
+    fn forget_memory(&mut self, slot: u16) {
+        self.known.forget_memory(&self.ring.submitter(), slot);
+    }
+
     fn answer(&self, sqe: &Sqe) -> Answer {
         spot::answer(sqe)
     }
@@ -274,6 +297,7 @@ impl Drop for Uring {
         if self.buffers.is_some() {
             BufferRing::unregister(&self.ring.submitter());
         }
+        self.known.end(&self.ring.submitter());
         // The thread's registration would keep the ring alive after its descriptor is closed.
         if let Some(index) = self.registered.take() {
             let _ = sys::unregister_ring_fd(self.ring.as_raw_fd(), index);

@@ -174,7 +174,7 @@ fn need(entries: u32) -> u64 {
 }
 
 /// The soft limit, as /proc says it: the same number that `ulimit -l` prints, in bytes.
-fn memlock_limit() -> String {
+pub(super) fn memlock_limit() -> String {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     limits
         .lines()

@@ -30,6 +30,9 @@ const _: () = {
     assert!(opcode::READV == crate_op::Readv::CODE);
     assert!(opcode::WRITEV == crate_op::Writev::CODE);
     assert!(opcode::FSYNC == crate_op::Fsync::CODE);
+    assert!(opcode::READ_FIXED == crate_op::ReadFixed::CODE);
+    assert!(opcode::WRITE_FIXED == crate_op::WriteFixed::CODE);
+    assert!(abi::IOSQE_FIXED_FILE == io_uring::squeue::Flags::FIXED_FILE.bits());
     assert!(opcode::POLL_ADD == crate_op::PollAdd::CODE);
     assert!(opcode::SENDMSG == crate_op::SendMsg::CODE);
     assert!(opcode::RECVMSG == crate_op::RecvMsg::CODE);

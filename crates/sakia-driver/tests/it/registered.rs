@@ -1,0 +1,293 @@
+//! Registered files and buffers: the ops are those of any, the ring lets go of a file when its descriptor ends, and of memory when nobody has any of it.
+
+use std::io::{Read, Write};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use sakia_buf::{IoBuf, IoBufMut};
+use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
+
+use crate::help::{adopt, block_on, driver, end, poll, turns};
+
+/// Where the pipe stands: a positioned read of it stands in no lane.
+const HERE: u64 = u64::MAX;
+
+fn bufs(driver: &Rc<Driver>, count: usize, size: usize) -> RegisteredBufs {
+    driver
+        .within(|| RegisteredBufs::new(count, size))
+        .expect("room for so little")
+}
+
+fn filled(bufs: &RegisteredBufs, bytes: &[u8]) -> RegisteredBuf {
+    let mut buf = bufs.try_take().expect("one is free");
+    assert_eq!(buf.fill_from(bytes), bytes.len());
+    buf
+}
+
+/// How many files, and how many pieces of memory, the driver's ring knows, as the kernel tells it; `None` where it is no ring.
+fn known(driver: &Rc<Driver>) -> Option<(usize, usize)> {
+    let ring = driver.fds().into_iter().find(|fd| fd.kind == Kind::Ring)?;
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", ring.number)).ok()?;
+    let listed = |head: &str| {
+        let below = text.lines().skip_while(|line| !line.starts_with(head));
+        let slots = below.skip(1).map_while(|line| line.split_once(':'));
+        let slots = slots.take_while(|(number, _)| number.trim().parse::<u32>().is_ok());
+        slots.filter(|(_, what)| what.trim() != "<none>").count()
+    };
+    text.contains("UserFiles")
+        .then(|| (listed("UserFiles:"), listed("UserBufs:")))
+}
+
+/// What the ring knows is this, if there is a ring.
+#[track_caller]
+fn knows(driver: &Rc<Driver>, files: usize, pieces: usize) {
+    if let Some(known) = known(driver) {
+        assert_eq!(known, (files, pieces), "files and pieces of memory");
+    }
+}
+
+/// The writing end of a pipe, registered, and the other, which sees the end when nobody has the first any more.
+fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let fd = adopt(driver, writer, Kind::Pipe);
+    let registered = fd.register().expect("there is room");
+    assert_eq!(registered, known(driver).is_some());
+    assert_eq!(fd.register().expect("it is there"), registered, "once more");
+    (fd, reader)
+}
+
+#[track_caller]
+fn sees_the_end(mut reader: std::io::PipeReader) {
+    assert!(crate::help::is_readable(&reader, Duration::ZERO), "at once");
+    assert_eq!(reader.read(&mut [0]).expect("the end"), 0);
+}
+
+#[test]
+fn reads_and_writes_with_a_registered_file_and_buffer_are_those_of_any() {
+    let driver = driver();
+    let file = adopt(&driver, tempfile::tempfile().unwrap(), Kind::File);
+    file.register().unwrap();
+    let bufs = bufs(&driver, 2, 4096);
+    assert_eq!(bufs.is_registered(), known(&driver).is_some());
+    knows(&driver, 1, 1);
+    let text = filled(&bufs, b"a wheel of buckets");
+    let (n, text) = block_on(&driver, ops::write_at(&file, text, 0, 10));
+    assert_eq!((n.unwrap(), &text[..]), (18, &b"a wheel of buckets"[..]));
+    let (n, text) = block_on(&driver, ops::write_at(&file, text.slice(2..7), 1, 0));
+    assert_eq!((n.unwrap(), &text[..]), (4, &b"wheel"[..]));
+    let mut buf = filled(&bufs, &[b'.'; 64]);
+    // The first goes by the ring, the second may be answered on the spot.
+    for refills in [false, true] {
+        if refills {
+            driver.refill();
+        }
+        let n;
+        (n, buf) = block_on(&driver, ops::read_at(&file, buf, 10));
+        assert_eq!(n.unwrap(), 18);
+        assert_eq!(buf[..20], *b"a wheel of buckets..");
+        buf[..18].fill(b'.');
+    }
+    let (n, part) = block_on(&driver, ops::read_at(&file, buf.slice(5..9), 0));
+    assert_eq!((n.unwrap(), &part[..]), (4, &b"heel"[..]));
+    assert_eq!(part.into_inner()[..12], *b".....heel...");
+    let list = [Vec::with_capacity(4), Vec::with_capacity(64)];
+    let (n, list) = block_on(&driver, ops::readv_at(&file, list, 12));
+    assert_eq!((n.unwrap(), &list[1][..]), (16, &b"l of buckets"[..]));
+    block_on(&driver, ops::fsync(&file)).unwrap();
+    drop((file, text));
+    knows(&driver, 0, 1);
+    drop(bufs);
+    knows(&driver, 0, 0);
+    end(&driver);
+}
+
+#[test]
+fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends() {
+    let driver = driver();
+    let ways: [fn(&Rc<Driver>, Fd); 3] = [
+        |_, fd| drop(fd),
+        |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
+        |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
+    ];
+    for end in ways {
+        let (fd, reader) = writer(&driver);
+        knows(&driver, 1, 0);
+        end(&driver, fd);
+        sees_the_end(reader);
+        knows(&driver, 0, 0);
+    }
+    end(&driver);
+}
+
+#[test]
+fn a_registered_file_that_an_op_in_flight_names_ends_with_the_op() {
+    let driver = driver();
+    let (reader, mut peer) = std::io::pipe().unwrap();
+    let ours = adopt(&driver, reader, Kind::Pipe);
+    ours.register().unwrap();
+    let bufs = bufs(&driver, 1, 16);
+    let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
+    assert!(poll(&driver, &mut read).is_pending());
+    turns(&driver, 1);
+    drop(ours);
+    peer.write_all(b"still there").unwrap();
+    let (n, buf) = block_on(&driver, read);
+    assert_eq!(&buf[..n.unwrap()], b"still there");
+    knows(&driver, 0, 1);
+    let gone = peer.write(b"x").unwrap_err();
+    assert_eq!(gone.kind(), std::io::ErrorKind::BrokenPipe);
+    end(&driver);
+}
+
+#[test]
+fn a_buffer_that_is_dropped_in_flight_is_not_lent_again_before_the_kernel_is_done() {
+    let driver = driver();
+    let (reader, mut peer) = std::io::pipe().unwrap();
+    let ours = adopt(&driver, reader, Kind::Pipe);
+    ours.register().unwrap();
+    let bufs = bufs(&driver, 1, 16);
+    let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
+    assert!(poll(&driver, &mut read).is_pending());
+    turns(&driver, 1);
+    drop(read);
+    assert!(bufs.try_take().is_none(), "the kernel has it");
+    for _ in 0..100 {
+        if bufs.available() == 1 {
+            break;
+        }
+        turns(&driver, 1);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(bufs.available(), 1);
+    peer.write_all(b"next").unwrap();
+    let (n, buf) = block_on(&driver, ops::read_at(&ours, bufs.try_take().unwrap(), HERE));
+    assert_eq!(&buf[..n.unwrap()], b"next");
+    drop((ours, bufs));
+    knows(&driver, 0, 1);
+    drop(buf);
+    knows(&driver, 0, 0);
+    end(&driver);
+}
+
+#[test]
+fn a_driver_that_ends_with_reads_in_flight_gets_every_buffer_back_and_lets_go_of_every_file() {
+    let driver = driver();
+    let bufs = bufs(&driver, 8, 64);
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let (reader, peer) = std::io::pipe().unwrap();
+        let ours = adopt(&driver, reader, Kind::Pipe);
+        ours.register().unwrap();
+        let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
+        assert!(poll(&driver, &mut read).is_pending());
+        held.push((peer, ours, Some(read)));
+    }
+    // Of some the future is dropped before, of some the handle outlives the driver.
+    for (_, _, read) in &mut held[..4] {
+        read.take();
+    }
+    end(&driver);
+    for (_, _, read) in &mut held {
+        if let Some(read) = read {
+            let Poll::Ready((n, _)) = poll(&driver, read) else {
+                panic!("it has ended");
+            };
+            n.unwrap_err();
+        }
+    }
+    for (mut peer, ours, read) in held {
+        drop(read);
+        drop(ours);
+        let gone = peer.write(b"x").unwrap_err();
+        assert_eq!(gone.kind(), std::io::ErrorKind::BrokenPipe);
+    }
+    assert_eq!(bufs.available(), 8);
+    let mut after = filled(&bufs, b"still memory");
+    after.resize(14, b'!');
+    assert_eq!(after, b"still memory!!");
+    let more = driver.within(|| RegisteredBufs::new(1, 1)).unwrap_err();
+    assert_eq!(more.kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_handle_that_outlives_its_driver_closes_a_registered_file_when_it_is_dropped() {
+    let driver = driver();
+    let (fd, reader) = writer(&driver);
+    end(&driver);
+    assert!(
+        !crate::help::is_readable(&reader, Duration::ZERO),
+        "it is held"
+    );
+    assert!(fd.register().is_ok() || known(&driver).is_none());
+    drop(fd);
+    sees_the_end(reader);
+}
+
+#[test]
+fn a_buffer_of_another_driver_is_a_buffer_as_any_other() {
+    let (ours, other) = (driver(), driver());
+    let bufs = bufs(&other, 1, 64);
+    let file = adopt(&ours, tempfile::tempfile().unwrap(), Kind::File);
+    file.register().unwrap();
+    let (n, buf) = block_on(
+        &ours,
+        ops::write_at(&file, filled(&bufs, b"from afar"), 0, 0),
+    );
+    assert_eq!(n.unwrap(), 9);
+    end(&other);
+    let (n, mut buf) = block_on(&ours, ops::read_at(&file, buf, 5));
+    assert_eq!((n.unwrap(), &buf[..4]), (4, &b"afar"[..]));
+    buf.clear();
+    drop((buf, bufs, file));
+    end(&ours);
+}
+
+#[test]
+fn a_full_table_is_told_and_a_set_that_goes_makes_room() {
+    let driver = driver();
+    let mut sets = vec![bufs(&driver, 3, 1)];
+    if !sets[0].is_registered() {
+        // There is no table.
+        drop(sets);
+        end(&driver);
+        return;
+    }
+    let full = loop {
+        match driver.within(|| RegisteredBufs::new(3, 1)) {
+            Ok(set) => sets.push(set),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(sets.len(), 256);
+    assert_eq!(full.kind(), std::io::ErrorKind::ResourceBusy, "{full}");
+    let file = adopt(&driver, tempfile::tempfile().unwrap(), Kind::File);
+    // A buffer keeps its set.
+    let last = filled(&sets.remove(7), b"7");
+    assert!(driver.within(|| RegisteredBufs::new(1, 1)).is_err());
+    assert_eq!(
+        block_on(&driver, ops::write_at(&file, last, 0, 0))
+            .0
+            .unwrap(),
+        1
+    );
+    let set = bufs(&driver, 1, 1);
+    let (n, buf) = block_on(&driver, ops::read_at(&file, set.try_take().unwrap(), 0));
+    assert_eq!((n.unwrap(), &buf[..]), (1, &b"7"[..]));
+    drop((sets, set, buf, file));
+    knows(&driver, 0, 0);
+    end(&driver);
+}
+
+#[test]
+fn what_cannot_be_a_set_is_refused() {
+    let driver = driver();
+    for (count, size) in [(0, 1), (1, 0), (2, 1 << 30), (usize::MAX, 2)] {
+        let error = driver
+            .within(|| RegisteredBufs::new(count, size))
+            .unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
+    RegisteredBufs::new(1, 1).expect_err("no driver is current");
+    end(&driver);
+}
