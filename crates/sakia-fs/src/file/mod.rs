@@ -6,6 +6,7 @@ mod exact_at;
 mod into_std;
 mod read;
 mod read_to_end;
+mod register;
 mod seek;
 mod state;
 mod whole;
