@@ -1,13 +1,17 @@
 //! sakia, by its public API and nothing else.
 
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sakia::Runtime;
 use sakia::buf::BufResultExt;
-use sakia::fs::File;
+use sakia::fs::{File, RegisteredBufs};
 use sakia::net::{TcpListener, TcpStream};
 use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
+use sakia_bench::data::{self, BIG, BIG_TO_WRITE};
+use sakia_bench::measure::Rng;
+use sakia_bench::modes::shared_out;
 use sakia_bench::words::{Words, variant};
 use sakia_bench::{Rt, net};
 
@@ -157,10 +161,42 @@ fn echo_to_the_end(words: &Words) {
     });
 }
 
+/// `TIMES DEPTH SIZE`: reads or writes at random offsets, as the modes of all do it, with a registered file and registered buffers.
+fn at_random(words: &Words, path: &'static str, write: bool) {
+    let (times, depth, size) = (words.number(0), words.count(1), words.count(2));
+    let pieces = data::pieces(size);
+    Sakia::block_on(async move {
+        let file = Rc::new(Sakia::open(path.into(), write).await);
+        assert!(file.register().expect("there is room for a file"));
+        let bufs = RegisteredBufs::new(depth, size).expect("there is room for the buffers");
+        shared_out::<Sakia, _>(times, depth, |which, times| {
+            let (file, bufs) = (file.clone(), bufs.clone());
+            async move {
+                let mut rng = Rng::new(which as u64);
+                let mut buf = bufs.try_take().expect("there is one for each task");
+                buf.resize(size, 7);
+                for _ in 0..times {
+                    let offset = rng.below(pieces) * size as u64;
+                    let n;
+                    (n, buf) = match write {
+                        true => file.write_at(buf, offset).await,
+                        false => file.read_at(buf, offset).await,
+                    };
+                    assert_eq!(n.expect("the file can be read and written"), size);
+                }
+            }
+        })
+        .await;
+    });
+}
+
 fn main() {
     let words = Words::new();
+    let registered = variant() == "registered";
     match words.mode() {
         "echo" => echo_to_the_end(&words),
+        "read" if registered => at_random(&words, BIG, false),
+        "write" if registered => at_random(&words, BIG_TO_WRITE, true),
         _ => sakia_bench::main::<Sakia>(),
     }
 }

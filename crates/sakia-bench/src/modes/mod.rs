@@ -41,7 +41,7 @@ pub fn main<R: Rt>() {
 }
 
 /// Shares `times` ops out to `tasks` tasks, `task(which, how often)`, waits for all of them, and says what an op took. A tenth of it goes before, as a warm-up.
-async fn shared_out<R, F>(times: u64, tasks: usize, task: impl Fn(usize, u64) -> F)
+pub async fn shared_out<R, F>(times: u64, tasks: usize, task: impl Fn(usize, u64) -> F)
 where
     R: Rt,
     F: Future<Output = ()> + 'static,

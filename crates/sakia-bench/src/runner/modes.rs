@@ -127,6 +127,13 @@ const FILES: &[&str] = &[
     "floor registered",
     "plain calls",
 ];
+const REGISTERED: &[&str] = &[
+    "sakia registered",
+    "sakia registered again",
+    SAKIA,
+    "floor",
+    "floor registered",
+];
 const OPENS: &[&str] = &[SAKIA, SAKIA_AGAIN, "floor", "plain calls"];
 const RING: &[&str] = &[SAKIA, SAKIA_AGAIN, "floor"];
 const TASKS: &[&str] = &[SAKIA, SAKIA_AGAIN, "mini", "mini sound"];
@@ -340,6 +347,22 @@ pub const MODES: &[Mode] = &[
     )
     .of("files")
     .to(Target::Of(&["floor"], 1.08)),
+    alone(
+        "read-32-fixed",
+        REGISTERED,
+        &[],
+        ("read", 150_000, &["32", "4096"]),
+    )
+    .of("files")
+    .to(Target::Of(&["floor registered"], 1.1)),
+    alone(
+        "read-128-fixed",
+        REGISTERED,
+        &[],
+        ("read", 150_000, &["128", "4096"]),
+    )
+    .of("files")
+    .to(Target::Of(&["floor registered"], 1.1)),
     alone("write-1", FILES, PEERS, ("write", 20_000, &["1", "4096"]))
         .of("files")
         .to(Target::Of(&["floor"], 1.03)),

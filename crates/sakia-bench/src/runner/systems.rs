@@ -45,6 +45,8 @@ pub const SYSTEMS: &[System] = &[
     system("floor", "floor", "", Role::Floor),
     system("sakia pooled", "sakia", "pooled", Role::Sakia),
     system("sakia pooled again", "sakia", "pooled", Role::Sakia),
+    system("sakia registered", "sakia", "registered", Role::Sakia),
+    system("sakia registered again", "sakia", "registered", Role::Sakia),
     system("sakia without a limit", "sakia", "bare", Role::Reference),
     system("sakia among few", "sakia", "few", Role::Reference),
     system("floor single-shot", "floor", "single-shot", Role::Floor),
