@@ -5,6 +5,7 @@ use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use sakia::fs::RegisteredBufs;
 use sakia::net::TcpListener;
 use sakia::{Runtime, SetupError};
 use sakia_driver::{Config, Driver, KernelChoice};
@@ -112,6 +113,45 @@ fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_caus
         );
         assert!(setup.cure().contains("ulimit -l"), "{error}");
         assert_eq!(held[0].block_on(async { 1 }), 1, "the others go on");
+    });
+}
+
+/// Row 30, memlock, for buffers that are registered.
+#[test]
+fn a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back()
+ {
+    const NAME: &str = "exits_limits::a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back";
+    in_child(NAME, || {
+        if is_emulated() {
+            skip(NAME, "the emulated kernel locks no memory");
+            return;
+        }
+        set_limit(Limit::Memlock, 1 << 20);
+        if let Err(why) = drop_to_user(65532) {
+            let why = format!("root is exempt, and cannot become another user: {why}");
+            skip(NAME, &why);
+            return;
+        }
+        let runtime = runtime_or_error().expect("a small ring fits");
+        runtime.block_on(async {
+            let held = RegisteredBufs::new(16, 32 << 10).expect("a half of the limit");
+            for _ in 0..2 {
+                let error = RegisteredBufs::new(32, 32 << 10).expect_err("all of the limit");
+                assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+                let setup = setup_error(&error);
+                assert!(
+                    setup.cause().contains("RLIMIT_MEMLOCK is 1048576 bytes"),
+                    "{error}"
+                );
+                assert!(setup.cure().contains("by 1024 KiB"), "{error}");
+            }
+            drop(held);
+            // What was refused is charged no more, and neither is what was dropped.
+            for _ in 0..8 {
+                drop(RegisteredBufs::new(24, 32 << 10).expect("three quarters of the limit"));
+            }
+        });
+        assert!(runtime.shutdown(Duration::from_secs(1)).is_clean());
     });
 }
 
