@@ -113,9 +113,9 @@ impl Driver {
             tag,
             pause: Box::new([0, 1_000_000 << (asked - 1)]),
         });
-        let mut sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
+        let sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
         let (holds, adopts) = (Holds::none(), Adopts::Nothing);
-        if let Ok(wait) = self.push(&mut sqe, holds, adopts, None, Waker::noop()) {
+        if let Ok(wait) = self.push(sqe, holds, adopts, None, Waker::noop()) {
             self.abandon(wait, || again);
         }
     }

@@ -28,6 +28,7 @@ impl Driver {
     }
 
     /// The thread's current driver.
+    #[inline]
     pub fn current() -> Option<Rc<Self>> {
         let current = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
         if current.is_null() {
@@ -43,6 +44,7 @@ impl Driver {
     }
 
     /// Whether this driver is the current one.
+    #[inline]
     pub(crate) fn is_current(&self) -> bool {
         CURRENT
             .try_with(Cell::get)

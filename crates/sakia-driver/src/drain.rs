@@ -56,6 +56,7 @@ pub struct Drained {
 
 impl Driver {
     /// Whether new ops are taken, and if not, why.
+    #[inline]
     pub(crate) fn takes_ops(&self) -> Result<(), Refusal> {
         match self.phase() {
             _ if self.is_forked() => Err(Refusal::Forked),

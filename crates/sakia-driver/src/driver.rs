@@ -123,16 +123,16 @@ impl Core {
     #[inline]
     pub(crate) fn push(&mut self, sqe: &Sqe) {
         if !self.backlog.is_empty() || !self.kernel.push(sqe) {
-            self.push_late(sqe);
+            self.push_late(*sqe);
         }
     }
 
     #[cold]
-    fn push_late(&mut self, sqe: &Sqe) {
-        if self.backlog.is_empty() && self.make_room() && self.kernel.push(sqe) {
+    fn push_late(&mut self, sqe: Sqe) {
+        if self.backlog.is_empty() && self.make_room() && self.kernel.push(&sqe) {
             return;
         }
-        self.backlog.push_back(*sqe);
+        self.backlog.push_back(sqe);
     }
 
     fn make_room(&mut self) -> bool {
@@ -277,6 +277,7 @@ impl Driver {
         Ok(driver)
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> RefMut<'_, Core> {
         self.core.borrow_mut()
     }
@@ -291,6 +292,7 @@ impl Driver {
         self.shrunk
     }
 
+    #[inline]
     pub(crate) fn pending(&self) -> RefMut<'_, Pending> {
         self.pending.borrow_mut()
     }
@@ -311,6 +313,7 @@ impl Driver {
         &self.spare_peer
     }
 
+    #[inline]
     pub(crate) fn spot(&self) -> &Spot {
         &self.spot
     }
@@ -319,6 +322,7 @@ impl Driver {
         self.this.clone()
     }
 
+    #[inline]
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
@@ -328,6 +332,7 @@ impl Driver {
     }
 
     /// Whether this process is the one that made the ring, and not a forked child.
+    #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.fork.is_child()
     }
@@ -385,16 +390,24 @@ impl Driver {
     }
 
     /// The driver that an op goes to: its descriptor's, which must be the current one, or the current one.
+    #[inline]
     pub(crate) fn admit(own: Option<&Rc<Self>>) -> Result<Rc<Self>, Refusal> {
-        let driver = match own {
-            Some(driver) if driver.phase() != Phase::Running || driver.is_current() => {
-                driver.clone()
-            }
-            Some(_) => return Err(Refusal::Foreign),
-            None => Self::current().ok_or(Refusal::Foreign)?,
-        };
+        if let Some(driver) = own {
+            driver.takes_own()?;
+            return Ok(driver.clone());
+        }
+        let driver = Self::current().ok_or(Refusal::Foreign)?;
         driver.takes_ops()?;
         Ok(driver)
+    }
+
+    /// Whether it takes an op of its own descriptors: it must be the current one.
+    #[inline]
+    pub(crate) fn takes_own(&self) -> Result<(), Refusal> {
+        if self.phase() == Phase::Running && !self.is_current() {
+            return Err(Refusal::Foreign);
+        }
+        self.takes_ops()
     }
 
     /// An inner turn: hands over what was pushed, reads what is done. Wakes and releases wait for the outermost turn.

@@ -37,6 +37,7 @@ impl ForkGuard {
     }
 
     /// Whether this process is a forked child.
+    #[inline]
     pub(crate) fn is_child(&self) -> bool {
         // SAFETY: the page is mapped as long as `self`, readable, and in a child it is there too, filled with zeroes. Volatile,
         // because a fork changes it behind the compiler's back.

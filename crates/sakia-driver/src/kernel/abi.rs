@@ -28,6 +28,7 @@ pub struct Sqe {
 
 impl Sqe {
     /// Describes an op the way liburing's `io_uring_prep_rw` does: opcode, descriptor, address, length, offset.
+    #[inline]
     pub fn rw(opcode: u8, fd: RawFd, addr: u64, len: u32, off: u64) -> Self {
         Self {
             opcode,
@@ -40,24 +41,28 @@ impl Sqe {
     }
 
     /// Sets the flags word that belongs to the opcode (`rw_flags`, `msg_flags`, `open_flags`, …).
+    #[inline]
     pub fn op_flags(mut self, flags: u32) -> Self {
         self.op_flags = flags;
         self
     }
 
     /// Sets `ioprio`: a priority, or the flags that some opcodes keep there (`IORING_RECV_MULTISHOT`, `IORING_ACCEPT_MULTISHOT`, …).
+    #[inline]
     pub fn ioprio(mut self, value: u16) -> Self {
         self.ioprio = value;
         self
     }
 
     /// Sets `addr3`, which a few opcodes have.
+    #[inline]
     pub fn addr3(mut self, value: u64) -> Self {
         self.addr3 = value;
         self
     }
 
     /// Sets the word that is `splice_fd_in`, `file_index`, `optlen` or `addr_len`, as the opcode has it.
+    #[inline]
     pub fn file_index(mut self, value: u32) -> Self {
         self.splice_fd_in = value.cast_signed();
         self
@@ -66,24 +71,28 @@ impl Sqe {
     /// Has the op run by a worker thread of the kernel's from the start (`IOSQE_ASYNC`, Linux 5.6): for what would block the ring.
     ///
     /// It is the only flag of its kind that is offered: links, drains, fixed files, chosen buffers and skipped completions are the driver's own affair.
+    #[inline]
     pub fn on_worker(mut self) -> Self {
         self.flags |= IOSQE_ASYNC;
         self
     }
 
     /// Sets the `IOSQE_*` flags.
+    #[inline]
     pub(crate) fn flags(mut self, flags: u8) -> Self {
         self.flags = flags;
         self
     }
 
     /// Sets the second descriptor (`splice_fd_in`).
+    #[inline]
     pub(crate) fn splice_fd_in(mut self, fd: RawFd) -> Self {
         self.splice_fd_in = fd;
         self
     }
 
     /// Has the kernel choose a buffer of the driver's pool when the op has something to put there.
+    #[inline]
     pub(crate) fn choose_buffer(mut self) -> Self {
         self.flags |= IOSQE_BUFFER_SELECT;
         self.buf_index = BUFFER_GROUP;
@@ -103,6 +112,7 @@ impl Sqe {
     }
 
     /// Sets the tag that the completion will carry.
+    #[inline]
     pub(crate) fn tag(mut self, user_data: u64) -> Self {
         self.user_data = user_data;
         self
@@ -120,11 +130,19 @@ pub struct Cqe {
 
 impl Cqe {
     /// Whether further completions of the same op will follow (`IORING_CQE_F_MORE`).
+    #[inline]
     pub(crate) fn more(&self) -> bool {
         self.flags & CQE_F_MORE != 0
     }
 
+    /// Whether there is more to it than a result: others follow, or it names a buffer.
+    #[inline]
+    pub(crate) fn names_more(&self) -> bool {
+        self.flags & (CQE_F_MORE | CQE_F_BUFFER) != 0
+    }
+
     /// The number of the buffer that the kernel has chosen for it, if it has.
+    #[inline]
     pub(crate) fn buffer(&self) -> Option<u16> {
         (self.flags & CQE_F_BUFFER != 0).then_some((self.flags >> CQE_BUFFER_SHIFT) as u16)
     }

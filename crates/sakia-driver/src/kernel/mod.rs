@@ -174,11 +174,12 @@ pub(crate) trait Kernel {
     fn alert(&mut self);
 }
 
-/// The kernel that a driver runs on. A match on it is all that choosing one costs.
+/// The kernel that a driver runs on. A match on it is all that choosing one costs; so its tag is a byte of its own, and none that is worked out.
 #[allow(
     clippy::large_enum_variant,
     reason = "there is one a thread, and the ring's queues are entered at every turn: no box between"
 )]
+#[repr(u8)]
 pub(crate) enum Below {
     /// Linux io_uring.
     Uring(uring::Uring),
@@ -207,16 +208,20 @@ impl Below {
 }
 
 impl Kernel for Below {
+    #[inline]
     fn push(&mut self, sqe: &Sqe) -> bool {
+        // The others are shown a copy: what a call is shown cannot stay in registers, and the ring's slot is filled from there.
+        let copy = |sqe: &Sqe| *sqe;
         match self {
             Self::Uring(uring) => uring.push(sqe),
-            Self::Emulated(emulated) => emulated.push(sqe),
+            Self::Emulated(emulated) => emulated.push(&copy(sqe)),
             #[cfg(feature = "sim")]
-            Self::Simulated(simulated) => simulated.push(sqe),
+            Self::Simulated(simulated) => simulated.push(&copy(sqe)),
             Self::Gone => false,
         }
     }
 
+    #[inline]
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
         match self {
             Self::Uring(uring) => uring.enter(wait),
@@ -227,6 +232,7 @@ impl Kernel for Below {
         }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Cqe> {
         match self {
             Self::Uring(uring) => uring.pop(),
@@ -237,6 +243,7 @@ impl Kernel for Below {
         }
     }
 
+    #[inline]
     fn wants_enter(&mut self) -> bool {
         match self {
             Self::Uring(uring) => uring.wants_enter(),
@@ -255,6 +262,7 @@ impl Kernel for Below {
         }
     }
 
+    #[inline]
     fn supports(&self, opcode: u8) -> bool {
         match self {
             Self::Uring(uring) => uring.supports(opcode),

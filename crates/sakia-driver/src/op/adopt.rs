@@ -1,7 +1,7 @@
 //! What a completion carries is adopted the moment it is read: before anybody asks who waits for it, it has an owner that can close it.
 
 use super::ancillary::MsgHeader;
-use super::{Completion, Yields};
+use super::{Bare, Completion, Done, Yields};
 use crate::fd::Kind;
 use crate::kernel::{Cqe, KernelFd};
 
@@ -26,21 +26,29 @@ impl Adopts {
         }
     }
 
+    /// The numbers of a completion that carries nothing else.
+    #[inline]
+    pub(super) fn bare(self, cqe: Cqe) -> Option<Bare> {
+        let Cqe { res, flags, .. } = cqe;
+        let carries = !matches!(self, Self::Nothing) && res >= 0;
+        (!carries).then_some(Bare { res, flags })
+    }
+
     /// The completion, with all that it carries in its hands.
     #[inline]
-    pub(super) fn adopt(self, cqe: Cqe) -> Completion {
-        if matches!(self, Self::Nothing) || cqe.res < 0 {
-            return Completion::new(cqe.res, cqe.flags, None);
+    pub(super) fn adopt(self, cqe: Cqe) -> Done {
+        match self.bare(cqe) {
+            Some(bare) => Done::Bare(bare),
+            None => Done::Laden(self.adopt_some(cqe)),
         }
-        self.adopt_some(cqe)
     }
 
     fn adopt_some(self, cqe: Cqe) -> Completion {
         let mut done = Completion::new(cqe.res, cqe.flags, None);
         match self {
             Self::Nothing => {}
-            Self::Descriptor(_) => done.fd = Some(KernelFd::adopt(cqe.res)),
-            Self::Message(header) => done.arrived = header.adopt(),
+            Self::Descriptor(_) => *done.fd = Some(KernelFd::adopt(cqe.res)),
+            Self::Message(header) => *done.arrived = header.adopt(),
         }
         done
     }

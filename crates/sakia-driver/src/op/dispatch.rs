@@ -11,7 +11,7 @@ use super::adopt::Adopts;
 use super::lane::{Leftover, Next, Side};
 use super::table::{Decision, Own, Settlement, Tag};
 use super::{Completion, Detached, Holds, Orphan};
-use crate::driver::{Driver, Phase};
+use crate::driver::{Core, Driver, Phase};
 use crate::fd::FdRef;
 use crate::kernel::{Cqe, Kernel, Sqe};
 
@@ -20,6 +20,13 @@ use crate::kernel::{Cqe, Kernel, Sqe};
 pub(crate) struct Pending {
     wakes: Vec<Waker>,
     releases: Vec<Box<dyn Orphan>>,
+}
+
+impl Pending {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.wakes.is_empty() && self.releases.is_empty()
+    }
 }
 
 /// A completion from which more follows than a wake.
@@ -53,19 +60,29 @@ impl Driver {
         let pending = &mut *self.pending();
         loop {
             let cqe = core.kernel.pop()?;
-            let buf = core.buffers.adopt(cqe);
-            if let Some(own) = Tag(cqe.user_data).as_own() {
-                return Some(Found::Own(own, cqe));
+            let (waker, holds) = match core.table.complete_bare(cqe) {
+                Some(woken) => woken,
+                None => match Self::find(core, cqe) {
+                    Found::Op(Decision::Wake(waker, holds)) => (waker, holds),
+                    found => return Some(found),
+                },
+            };
+            if let Some(waker) = waker {
+                pending.wakes.push(waker);
             }
-            match core.table.complete(cqe, buf) {
-                Decision::Wake(waker, holds) => {
-                    pending.wakes.extend(waker);
-                    if let Some(holds) = holds.let_go_quietly() {
-                        return Some(Found::Op(Decision::Wake(None, holds)));
-                    }
-                }
-                decision => return Some(Found::Op(decision)),
+            if let Some(holds) = holds.let_go_quietly() {
+                return Some(Found::Op(Decision::Wake(None, holds)));
             }
+        }
+    }
+
+    /// Finds out what a completion means that is not of the usual kind.
+    #[inline(never)]
+    fn find(core: &mut Core, cqe: Cqe) -> Found {
+        let buf = core.buffers.adopt(cqe);
+        match Tag(cqe.user_data).as_own() {
+            Some(own) => Found::Own(own, cqe),
+            None => Found::Op(core.table.complete(cqe, buf)),
         }
     }
 
@@ -148,7 +165,7 @@ impl Driver {
         let mut sqe = Sqe::default();
         let holds = op.prepare(fd, &mut sqe);
         let adopts = Adopts::new(op.yields(), sqe.addr);
-        match self.push(&mut sqe, holds, adopts, Some(side), Waker::noop()) {
+        match self.push(sqe, holds, adopts, Some(side), Waker::noop()) {
             Ok(tag) => {
                 self.abandon(tag, || op);
                 self.detach(tag);
@@ -174,20 +191,19 @@ impl Driver {
     /// Whether something waits for the end of the outermost turn.
     #[inline]
     pub(crate) fn has_pending(&self) -> bool {
-        let pending = self.pending();
-        !pending.wakes.is_empty() || !pending.releases.is_empty()
+        !self.pending().is_empty()
     }
 
     /// Runs what the dispatches have queued, including what that queues in turn.
     pub(crate) fn run_pending(&self) {
-        while self.has_pending() {
-            let (mut wakes, releases) = {
-                let mut pending = self.pending();
-                (
-                    std::mem::take(&mut pending.wakes),
-                    std::mem::take(&mut pending.releases),
-                )
-            };
+        loop {
+            let mut pending = self.pending();
+            if pending.is_empty() {
+                return;
+            }
+            let mut wakes = std::mem::take(&mut pending.wakes);
+            let releases = std::mem::take(&mut pending.releases);
+            drop(pending);
             let mut queued = wakes.drain(..);
             while queued.len() > 0 {
                 // One guard for all of them; behind a waker that panics it goes on with the next.
@@ -200,9 +216,16 @@ impl Driver {
                 pending.wakes = wakes;
             }
             drop(pending);
-            for orphan in releases {
-                self.guarded(|| drop(orphan));
+            if !releases.is_empty() {
+                self.release(releases);
             }
+        }
+    }
+
+    #[inline(never)]
+    fn release(&self, orphans: Vec<Box<dyn Orphan>>) {
+        for orphan in orphans {
+            self.guarded(|| drop(orphan));
         }
     }
 

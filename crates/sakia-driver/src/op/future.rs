@@ -14,7 +14,7 @@ use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::lane::Leftover;
 use super::submit::Sent;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Cancel, Completion, Op, Orphan, Refusal};
+use super::{Cancel, Completion, Done, Op, Orphan, Refusal};
 use crate::driver::Driver;
 use crate::kernel::abi::Sqe;
 
@@ -124,37 +124,75 @@ impl<O: Op> Submit<O> {
         }
     }
 
-    fn finish(&mut self, done: Completion) -> (O, Completion) {
+    /// Takes the op out at its end. The caller has its last completion, or knows that there will be none.
+    #[inline]
+    fn finish(&mut self) -> O {
         self.stage = Stage::Gone;
         // SAFETY: the callers are at `Idle`, or at `InFlight` with the final completion in hand: the value is initialised and
         // nobody else's, and `Gone` keeps everybody from reading it again.
-        (unsafe { self.op.assume_init_read() }, done)
+        unsafe { self.op.assume_init_read() }
     }
 
-    fn start(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
-        let driver = match Driver::admit(self.driver.as_ref()) {
-            Ok(driver) => driver,
-            Err(refusal) => return Poll::Ready(self.finish(Completion::refused(refusal))),
+    /// Hands an op that is at `Idle` to its driver, or to the current one.
+    #[inline(always)]
+    fn start(&mut self, waker: &Waker) -> Result<Sent, Refusal> {
+        let driver = match &mut self.driver {
+            Some(driver) => {
+                driver.takes_own()?;
+                driver
+            }
+            none => none.insert(Driver::admit(None)?),
         };
         let mut sqe = Sqe::default();
         // SAFETY: at `Idle` the value is initialised. If `prepare` panics the stage is still `Idle` and the value is dropped as usual.
         let holds = unsafe { self.op.assume_init_mut() }.prepare(&mut sqe);
-        match driver.submit(&mut sqe, holds, O::YIELDS, O::LANE, cx.waker()) {
-            Ok(Sent::InFlight(tag)) => {
-                self.stage = Stage::InFlight(tag);
-                self.driver.get_or_insert(driver);
-                Poll::Pending
-            }
-            Ok(Sent::Answered(done)) => Poll::Ready(self.finish(done)),
-            Err(refusal) => Poll::Ready(self.finish(Completion::refused(refusal))),
-        }
+        driver.submit(sqe, holds, O::YIELDS, O::LANE, waker)
     }
 
     /// Drives the op to its end: gives it back, and how it ended.
     #[inline]
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
+        self.poll_then(cx, |op, done| (op, done))
+    }
+
+    /// Drives the op to its end, and gives it, and how it ended, to `then`.
+    ///
+    /// Two calls of `then` stand here: where the completion is only numbers, as it mostly is, the compiler sees that it has nothing else to look for or to drop.
+    #[inline]
+    pub(crate) fn poll_then<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        then: impl FnOnce(O, Completion) -> R,
+    ) -> Poll<R> {
+        let bare = match (self.stage, &self.driver) {
+            (Stage::InFlight(tag), Some(driver)) => driver.take_bare(tag),
+            (Stage::Idle, _) => match self.start(cx.waker()) {
+                Ok(Sent::InFlight(tag)) => {
+                    self.stage = Stage::InFlight(tag);
+                    return Poll::Pending;
+                }
+                Ok(Sent::Answered(Done::Bare(bare))) => Some(bare),
+                Ok(Sent::Answered(Done::Laden(done))) => {
+                    return Poll::Ready(rarely(self.finish(), done, then));
+                }
+                Err(refusal) => {
+                    let done = Completion::refused(refusal);
+                    return Poll::Ready(rarely(self.finish(), done, then));
+                }
+            },
+            _ => None,
+        };
+        if let Some(bare) = bare {
+            return Poll::Ready(then(self.finish(), bare.into()));
+        }
+        let (op, done) = ready!(self.poll_other(cx));
+        Poll::Ready(rarely(op, done, then))
+    }
+
+    /// Looks what became of an op that has brought no mere number.
+    #[inline(never)]
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         match (self.stage, &self.driver) {
-            (Stage::Idle, _) => self.start(cx),
             (Stage::InFlight(tag), Some(driver)) => loop {
                 match driver.poll_op(tag, cx.waker()) {
                     Polled::Pending | Polled::OtherWaker => return Poll::Pending,
@@ -165,11 +203,11 @@ impl<O: Op> Submit<O> {
                             unsafe { self.op.assume_init_mut() }.more(done);
                         }
                     }
-                    Polled::Ready(done) => return Poll::Ready(self.finish(done)),
+                    Polled::Ready(done) => return Poll::Ready((self.finish(), done)),
                     // The entry was removed after its final completion, as the runtime ended.
                     Polled::Gone => {
                         let ended = Completion::refused(Refusal::Ended);
-                        return Poll::Ready(self.finish(ended));
+                        return Poll::Ready((self.finish(), ended));
                     }
                 }
             },
@@ -180,7 +218,7 @@ impl<O: Op> Submit<O> {
     /// Ends the op before its time: the kernel is asked, and only the op's own final completion says what came of it.
     pub(super) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
         if self.is_idle() {
-            return Poll::Ready(self.finish(Completion::cancelled()));
+            return Poll::Ready((self.finish(), Completion::cancelled()));
         }
         if let (Stage::InFlight(tag), Some(driver)) = (self.stage, &self.driver) {
             driver.cancel(tag);
@@ -192,10 +230,16 @@ impl<O: Op> Submit<O> {
 impl<O: Op> Future for Submit<O> {
     type Output = O::Output;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let (op, done) = ready!(self.poll_end(cx));
-        Poll::Ready(op.complete(done))
+        self.poll_then(cx, O::complete)
     }
+}
+
+/// The rare way to an op's end, out of the usual one's.
+#[inline(never)]
+fn rarely<O, R>(op: O, done: Completion, then: impl FnOnce(O, Completion) -> R) -> R {
+    then(op, done)
 }
 
 /// Where the op has an outcome of the usual shape: a result, alone or beside its buffer.
@@ -277,6 +321,15 @@ impl<O> GivenUp<O> {
 }
 
 impl<O: Op> Submit<O> {
+    /// It is dropped before its end.
+    #[inline(never)]
+    fn drop_early(&mut self) {
+        let given_up = self.give_up();
+        if let (Some((driver, tag)), Cancel::Eager) = (given_up.in_flight, O::CANCEL) {
+            driver.cancel(tag);
+        }
+    }
+
     /// Gives the op up, wherever it is.
     pub(super) fn give_up(&mut self) -> GivenUp<O> {
         let (tag, driver) = match (self.stage, self.driver.take()) {
@@ -317,13 +370,10 @@ impl<O: Op> Submit<O> {
 }
 
 impl<O: Op> Drop for Submit<O> {
+    #[inline]
     fn drop(&mut self) {
-        if self.stage == Stage::Gone {
-            return;
-        }
-        let given_up = self.give_up();
-        if let (Some((driver, tag)), Cancel::Eager) = (given_up.in_flight, O::CANCEL) {
-            driver.cancel(tag);
+        if self.stage != Stage::Gone {
+            self.drop_early();
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod submit;
 pub(crate) mod table;
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 
 use crate::fd::{Fd, FdRef, Kind};
@@ -225,16 +226,78 @@ impl From<Refusal> for io::Error {
     }
 }
 
+/// A completion that carries nothing beside its numbers, as nearly all do: so few bytes travel in registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    pub(crate) res: i32,
+    pub(crate) flags: u32,
+}
+
+impl Bare {
+    /// See [`Completion::errno`].
+    #[inline]
+    fn errno(self) -> i32 {
+        match self.res {
+            0.. => 0,
+            // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
+            -516..=-512 => libc::ECANCELED,
+            res => -res,
+        }
+    }
+
+    /// Whether it says that the op was cancelled.
+    #[inline]
+    pub(crate) fn was_cancelled(self) -> bool {
+        self.errno() == libc::ECANCELED
+    }
+}
+
+impl From<Bare> for Completion {
+    #[inline]
+    fn from(bare: Bare) -> Self {
+        Self::new(bare.res, bare.flags, None)
+    }
+}
+
+/// How an op has ended. What is only numbers is kept as such: a record that is written in pieces and then copied whole has the processor wait for
+/// its own writes.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Bare(Bare),
+    Laden(Completion),
+}
+
+impl From<Done> for Completion {
+    #[inline]
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Bare(bare) => bare.into(),
+            Done::Laden(done) => done,
+        }
+    }
+}
+
 /// The end of an op: its result, and the descriptor that the result was, if it was one.
+///
+/// What it carries is dropped by hand, out of the way: so a completion that carries nothing, as most, never needs to be in memory.
 #[derive(Debug)]
 pub struct Completion {
     res: i32,
     flags: u32,
-    pub(crate) fd: Option<KernelFd>,
-    pub(crate) arrived: Option<Box<Arrived>>,
+    pub(crate) fd: ManuallyDrop<Option<KernelFd>>,
+    pub(crate) arrived: ManuallyDrop<Option<Box<Arrived>>>,
     /// The buffer that the kernel has chosen, with what was received.
-    pub(crate) buf: Option<PooledBuf>,
+    pub(crate) buf: ManuallyDrop<Option<PooledBuf>>,
     refusal: Option<Refusal>,
+}
+
+impl Drop for Completion {
+    #[inline]
+    fn drop(&mut self) {
+        if self.fd.is_some() || self.arrived.is_some() || self.buf.is_some() {
+            self.drop_load();
+        }
+    }
 }
 
 impl Completion {
@@ -243,22 +306,22 @@ impl Completion {
         Self {
             res,
             flags,
-            fd,
-            arrived: None,
-            buf: None,
+            fd: ManuallyDrop::new(fd),
+            arrived: ManuallyDrop::new(None),
+            buf: ManuallyDrop::new(None),
             refusal: None,
         }
     }
 
+    #[inline(never)]
+    fn drop_load(&mut self) {
+        drop((self.fd.take(), self.arrived.take(), self.buf.take()));
+    }
+
     pub(crate) fn refused(refusal: Refusal) -> Self {
-        Self {
-            res: -libc::ECANCELED,
-            flags: 0,
-            fd: None,
-            arrived: None,
-            buf: None,
-            refusal: Some(refusal),
-        }
+        let mut done = Self::cancelled();
+        done.refusal = Some(refusal);
+        done
     }
 
     /// The end of an op that the kernel never had, and that was asked to end.
@@ -271,6 +334,7 @@ impl Completion {
     /// # Errors
     /// The errno of the op. An op that was interrupted on its worker thread (`ERESTARTSYS` and its kin, which no
     /// system call ever shows) was cancelled and says `ECANCELED`.
+    #[inline]
     pub fn result(&self) -> io::Result<u32> {
         if let Some(refusal) = self.refusal {
             return Err(refusal.into());
@@ -306,26 +370,26 @@ impl Completion {
     }
 
     /// The CQE's flags.
+    #[inline]
     pub fn flags(&self) -> u32 {
         self.flags
     }
 
     /// The errno, if the op failed; 0 if it did not.
+    #[inline]
     pub(crate) fn errno(&self) -> i32 {
-        match self.res {
-            0.. => 0,
-            // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
-            -516..=-512 => libc::ECANCELED,
-            res => -res,
-        }
+        let (res, flags) = (self.res, self.flags);
+        Bare { res, flags }.errno()
     }
 
     /// Whether an op that was asked to end did so, with no effect of this round.
+    #[inline]
     pub(crate) fn was_stopped(&self) -> bool {
         self.refusal.is_none() && matches!(self.errno(), libc::ECANCELED | libc::EINTR)
     }
 
     /// Whether it ended because it was cancelled (or never began).
+    #[inline]
     pub(crate) fn was_cancelled(&self) -> bool {
         self.refusal.is_some() || self.errno() == libc::ECANCELED
     }

@@ -5,25 +5,28 @@ use std::task::Waker;
 use super::adopt::Adopts;
 use super::lane::Side;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Completion, Holds, Orphan, Refusal, Yields};
+use super::{Bare, Done, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
-use crate::kernel::{Kernel, Sqe};
+use crate::kernel::{Cqe, Kernel, Sqe};
 
 /// What becomes of an op that is handed over.
 pub(crate) enum Sent {
     /// It is in flight under this tag.
     InFlight(Tag),
     /// It is over.
-    Answered(Completion),
+    Answered(Done),
 }
 
 impl Driver {
     /// Hands an op over: it is answered on the spot, or goes the way of the ring.
-    #[inline]
+    ///
+    /// It is inlined into each op's future, with all that it calls on the usual way down to the ring's slot: so a submission is written where the
+    /// kernel reads it, out of registers, and what an op has not (descriptors, an answer on the spot) is not asked.
+    #[inline(always)]
     pub(crate) fn submit(
         &self,
-        sqe: &mut Sqe,
+        mut sqe: Sqe,
         holds: Holds,
         yields: Yields,
         lane: Option<Side>,
@@ -34,7 +37,12 @@ impl Driver {
             sqe.flags |= IOSQE_ASYNC;
         }
         let adopts = Adopts::new(yields, sqe.addr);
-        if let Some(done) = self.answer(sqe, &holds, adopts) {
+        if let Some(res) = self.answer(&sqe, &holds) {
+            let done = adopts.adopt(Cqe {
+                user_data: 0,
+                res,
+                flags: 0,
+            });
             self.let_go_now(holds);
             return Ok(Sent::Answered(done));
         }
@@ -48,9 +56,10 @@ impl Driver {
     }
 
     /// Enters an op in the table and pushes it.
+    #[inline(always)]
     pub(crate) fn push(
         &self,
-        sqe: &mut Sqe,
+        mut sqe: Sqe,
         holds: Holds,
         adopts: Adopts,
         lane: Option<Side>,
@@ -70,11 +79,17 @@ impl Driver {
             .insert(sqe.opcode, holds, adopts, lane, waker)
             .ok_or(Refusal::Full)?;
         sqe.user_data = tag.0;
-        core.push(sqe);
+        core.push(&sqe);
         Ok(tag)
     }
 
+    /// Takes the result of an op, if it is there and only numbers.
     #[inline]
+    pub(crate) fn take_bare(&self, tag: Tag) -> Option<Bare> {
+        self.core().table.take_bare(tag)
+    }
+
+    /// Asks what came of an op.
     pub(crate) fn poll_op(&self, tag: Tag, waker: &Waker) -> Polled {
         let polled = self.core().table.poll(tag, waker);
         match polled {

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `Waiting` | in flight; the op's memory is in its future | the final completion, or the future's drop |
 //! | `Orphan` | in flight; the op's memory is here | the final completion, which removes the entry |
-//! | `Done` | not in flight; the result and an adopted descriptor are here | the future's next poll or its drop, or the end of the runtime |
+//! | `Done` | not in flight; the result, and what it carries, are here | the future's next poll or its drop, or the end of the runtime |
 //! | `Retired` | the slot's generations are spent | nobody |
 //! | `Vacant` | nobody's | the next op |
 //!
@@ -14,7 +14,7 @@
 use std::task::Waker;
 
 use super::adopt::Adopts;
-use super::{Completion, Holds, Orphan};
+use super::{Bare, Completion, Done, Holds, Orphan};
 use crate::fd::Kind;
 use crate::kernel::Cqe;
 use crate::pooled::PooledBuf;
@@ -92,8 +92,16 @@ enum State {
     Vacant(u32),
     Waiting(Option<Waker>),
     Orphan(Box<dyn Orphan>),
-    Done(Completion),
+    Done(Done),
     Retired,
+}
+
+impl State {
+    /// Puts the next state in the place of one with nothing in it that needs a drop.
+    #[inline]
+    fn begin(&mut self, next: Self) {
+        std::mem::forget(std::mem::replace(self, next));
+    }
 }
 
 /// The end of the list of vacant slots.
@@ -190,7 +198,7 @@ impl Default for Table {
 
 impl Table {
     /// Enters an op that is about to be pushed. `None` if every index is taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(
         &mut self,
         opcode: u8,
@@ -204,11 +212,11 @@ impl Table {
         }
         let index = self.vacant as usize;
         let entry = &mut self.slots[index];
-        let State::Vacant(next) = std::mem::replace(&mut entry.state, State::Waiting(Some(waker)))
-        else {
+        let State::Vacant(next) = entry.state else {
             unreachable!("the list leads to vacant slots alone")
         };
         self.vacant = next;
+        entry.state.begin(State::Waiting(Some(waker)));
         entry.holds = holds;
         entry.adopts = adopts;
         entry.opcode = opcode;
@@ -272,20 +280,49 @@ impl Table {
     /// Takes note of a completion and says what follows from it.
     ///
     /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
-    #[inline]
     pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
+        match self.complete_bare(cqe) {
+            Some((waker, holds)) => Decision::Wake(waker, holds),
+            None => self.complete_other(cqe, buf),
+        }
+    }
+
+    /// Takes note of a completion of the usual kind, the last of an op that somebody waits for and with nothing but numbers: answers who waits, and the
+    /// descriptors to let go of. Others are left to [`complete`](Self::complete), and so are the driver's own, whose index no slot has.
+    #[inline]
+    pub(crate) fn complete_bare(&mut self, cqe: Cqe) -> Option<(Option<Waker>, Holds)> {
+        let entry = self.get(Tag(cqe.user_data))?;
+        let State::Waiting(waker) = &mut entry.state else {
+            return None;
+        };
+        if cqe.names_more() {
+            return None;
+        }
+        let bare = entry.adopts.bare(cqe)?;
+        let waker = waker.take();
+        entry.state.begin(State::Done(Done::Bare(bare)));
+        let holds = std::mem::take(&mut entry.holds);
+        self.count_end(bare);
+        Some((waker, holds))
+    }
+
+    /// An op has had its final completion.
+    #[inline]
+    fn count_end(&mut self, bare: Bare) {
+        self.in_flight -= 1;
+        self.counts.completed += 1;
+        self.counts.cancelled += u64::from(bare.was_cancelled());
+    }
+
+    fn complete_other(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
         let tag = Tag(cqe.user_data);
-        let found = self.slots.get_mut(tag.index());
-        let Some(entry) = found.filter(|entry| entry.generation == tag.generation()) else {
+        let live = |entry: &&mut Entry| matches!(entry.state, State::Waiting(_) | State::Orphan(_));
+        let Some(entry) = self.get(tag).filter(live) else {
             self.counts.stale += 1;
             return Decision::Nothing;
         };
-        if !matches!(entry.state, State::Waiting(_) | State::Orphan(_)) {
-            self.counts.stale += 1;
-            return Decision::Nothing;
-        }
-        let mut done = entry.adopts.adopt(cqe);
-        done.buf = buf;
+        let mut done = Completion::from(entry.adopts.adopt(cqe));
+        *done.buf = buf;
         if cqe.more() {
             // One of several: the op's memory is the kernel's until the last.
             return match &mut entry.state {
@@ -298,18 +335,17 @@ impl Table {
             };
         }
         let holds = std::mem::take(&mut entry.holds);
-        self.in_flight -= 1;
-        self.counts.completed += 1;
-        self.counts.cancelled += u64::from(done.was_cancelled());
-        match &mut entry.state {
+        let decision = match &mut entry.state {
             State::Waiting(waker) => {
                 let waker = waker.take();
-                // Nothing is left in the old state: it needs no drop.
-                std::mem::forget(std::mem::replace(&mut entry.state, State::Done(done)));
+                entry.state.begin(State::Done(Done::Laden(done)));
                 Decision::Wake(waker, holds)
             }
             _ => self.settle(tag, done, holds),
-        }
+        };
+        let Cqe { res, flags, .. } = cqe;
+        self.count_end(Bare { res, flags });
+        decision
     }
 
     /// The final completion of an op whose future has gone.
@@ -335,8 +371,22 @@ impl Table {
         }
     }
 
-    /// Takes the result, if it is there.
+    /// Takes the result, if it is there and only numbers, and if there is nothing to tell before it.
     #[inline]
+    pub(crate) fn take_bare(&mut self, tag: Tag) -> Option<Bare> {
+        let entry = self.get(tag)?;
+        let State::Done(Done::Bare(bare)) = entry.state else {
+            return None;
+        };
+        if entry.more.is_some() {
+            return None;
+        }
+        // Numbers need no drop.
+        std::mem::forget(self.remove(tag));
+        Some(bare)
+    }
+
+    /// Takes the result, if it is there.
     pub(crate) fn poll(&mut self, tag: Tag, waker: &Waker) -> Polled {
         let Some(entry) = self.get(tag) else {
             return Polled::Gone;
@@ -351,7 +401,7 @@ impl Table {
                 let State::Done(done) = self.remove(tag) else {
                     unreachable!("looked at just now")
                 };
-                Polled::Ready(done)
+                Polled::Ready(done.into())
             }
             State::Vacant(_) | State::Orphan(_) | State::Retired => Polled::Gone,
         }
@@ -372,7 +422,7 @@ impl Table {
         };
         if matches!(entry.state, State::Done(_)) {
             return match self.remove(tag) {
-                State::Done(done) => Abandoned::Ended(done),
+                State::Done(done) => Abandoned::Ended(done.into()),
                 _ => Abandoned::Gone,
             };
         }
@@ -440,10 +490,10 @@ impl Table {
     pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
         let mut list = Vec::new();
         for entry in &self.slots {
-            let State::Done(done) = &entry.state else {
+            let State::Done(Done::Laden(done)) = &entry.state else {
                 continue;
             };
-            if let (Some(fd), Adopts::Descriptor(kind)) = (&done.fd, entry.adopts) {
+            if let (Some(fd), Adopts::Descriptor(kind)) = (&*done.fd, entry.adopts) {
                 list.push((fd.raw(), kind));
             }
             let arrived = done.arrived.iter().flat_map(|arrived| arrived.numbers());
@@ -470,7 +520,7 @@ impl Table {
         for tag in done {
             all.append(&mut self.take_more(tag));
             if let State::Done(done) = self.remove(tag) {
-                all.push(done);
+                all.push(done.into());
             }
         }
         all

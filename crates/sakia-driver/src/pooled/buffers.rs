@@ -122,8 +122,12 @@ impl Buffers {
     }
 
     /// Takes what a completion names: the buffer that the kernel has chosen, with what it has put there.
+    #[inline]
     pub(crate) fn adopt(&mut self, cqe: Cqe) -> Option<PooledBuf> {
-        let number = cqe.buffer()?;
+        self.adopt_number(cqe.buffer()?, cqe)
+    }
+
+    fn adopt_number(&mut self, number: u16, cqe: Cqe) -> Option<PooledBuf> {
         self.level -= 1;
         match usize::try_from(cqe.res) {
             Ok(len @ 1..) => {

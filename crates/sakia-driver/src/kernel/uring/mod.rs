@@ -12,7 +12,6 @@ mod setup;
 pub(crate) mod sys;
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,9 +25,6 @@ use registered::Registered;
 
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
 use crate::fd::Kind;
-
-/// How many completions are taken from the shared queue at a time.
-const BATCH: usize = 64;
 
 /// What the builder asks of a ring.
 #[derive(Clone, Debug)]
@@ -49,9 +45,6 @@ pub(crate) struct Uring {
     wait_flags: u32,
     /// `cq.overflow` as last seen: a rise means that a completion was lost.
     lost: u32,
-    batch: [MaybeUninit<io_uring::cqueue::Entry>; BATCH],
-    next: usize,
-    filled: usize,
     /// The eventfd that a foreign loop waits for, once one asked: the ring's own descriptor never wakes epoll (DEFER_TASKRUN).
     wake: Option<Counter>,
     /// What receives choose their buffers from, once somebody asked for it. It comes after the ring: its memory is freed last.
@@ -88,9 +81,6 @@ impl Uring {
             registered,
             wait_flags: if no_iowait { sys::ENTER_NO_IOWAIT } else { 0 },
             lost: 0,
-            batch: [const { MaybeUninit::uninit() }; BATCH],
-            next: 0,
-            filled: 0,
             wake: None,
             buffers: None,
             known: Registered::default(),
@@ -100,6 +90,7 @@ impl Uring {
         Ok(uring)
     }
 
+    #[inline]
     fn syscall(&mut self, to_submit: u32, wait: Wait) -> io::Result<u32> {
         let (fd, mut flags) = match self.registered {
             Some(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
@@ -136,6 +127,7 @@ fn timespec(time: Duration) -> sys::Timespec {
 }
 
 impl Kernel for Uring {
+    #[inline]
     fn push(&mut self, sqe: &Sqe) -> bool {
         let mut queue = self.ring.submission();
         // SAFETY: Sqe has the layout of the crate's entry (const asserts in sys.rs); both are plain integers. That what it points
@@ -168,17 +160,9 @@ impl Kernel for Uring {
         Ok(entered)
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Cqe> {
-        if self.next == self.filled {
-            self.next = 0;
-            self.filled = self.ring.completion().fill(&mut self.batch).len();
-            if self.filled == 0 {
-                return None;
-            }
-        }
-        // SAFETY: `fill` has initialised the first `filled` entries and `next` is below that; entries are plain integers.
-        let entry = unsafe { self.batch[self.next].assume_init_ref() };
-        self.next += 1;
+        let entry = self.ring.completion().next()?;
         Some(Cqe {
             user_data: entry.user_data(),
             res: entry.result(),
@@ -186,6 +170,7 @@ impl Kernel for Uring {
         })
     }
 
+    #[inline]
     fn wants_enter(&mut self) -> bool {
         let queue = self.ring.submission();
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
@@ -193,9 +178,10 @@ impl Kernel for Uring {
 
     #[inline]
     fn is_quiet(&mut self) -> bool {
-        self.next == self.filled && self.ring.completion().is_empty() && !self.wants_enter()
+        self.ring.completion().is_empty() && !self.wants_enter()
     }
 
+    #[inline]
     fn supports(&self, opcode: u8) -> bool {
         self.opcodes.has(opcode)
     }
@@ -282,7 +268,7 @@ impl Kernel for Uring {
         }
         // After the clear: what is posted from here on makes it readable again. The kernel tells deferred work only when there was none,
         // and the TASKRUN flag, which it sets first, says so.
-        self.next < self.filled || !self.ring.completion().is_empty() || self.wants_enter()
+        !self.ring.completion().is_empty() || self.wants_enter()
     }
 
     fn alert(&mut self) {

@@ -7,7 +7,7 @@ use io_uring::{IoUring, Probe};
 
 /// A set of opcodes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Opcodes(u128);
+pub(super) struct Opcodes([u64; 4]);
 
 impl Opcodes {
     /// What the kernel of this ring has.
@@ -18,14 +18,16 @@ impl Opcodes {
         }
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
-        let codes = (0..u128::BITS as u8).filter(|code| probe.is_supported(*code));
-        let set = codes.fold(0, |set, code| set | 1 << code);
+        let mut set = [0; 4];
+        for code in (0..=u8::MAX).filter(|code| probe.is_supported(*code)) {
+            set[usize::from(code / 64)] |= 1 << (code % 64);
+        }
         Ok(*KNOWN.get_or_init(|| Self(set)))
     }
 
     #[inline]
     pub(super) fn has(self, code: u8) -> bool {
-        u32::from(code) < u128::BITS && self.0 >> code & 1 != 0
+        self.0[usize::from(code / 64)] >> (code % 64) & 1 != 0
     }
 }
 

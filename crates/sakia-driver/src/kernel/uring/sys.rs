@@ -79,6 +79,7 @@ pub(super) struct Timespec {
 }
 
 /// io_uring_enter(2). With `ENTER_REGISTERED_RING` in `flags`, `fd` is the index of a registered ring.
+#[inline]
 pub(super) fn enter(
     fd: RawFd,
     to_submit: u32,
