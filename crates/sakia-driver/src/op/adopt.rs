@@ -44,11 +44,12 @@ impl Adopts {
     }
 
     fn adopt_some(self, cqe: Cqe) -> Completion {
-        let mut done = Completion::new(cqe.res, cqe.flags, None);
+        let Cqe { res, flags, .. } = cqe;
+        let mut done = Completion::from(Bare { res, flags });
         match self {
             Self::Nothing => {}
-            Self::Descriptor(_) => *done.fd = Some(KernelFd::adopt(cqe.res)),
-            Self::Message(header) => *done.arrived = header.adopt(),
+            Self::Descriptor(_) => done.load().fd = Some(KernelFd::adopt(res)),
+            Self::Message(header) => done.load().arrived = header.adopt(),
         }
         done
     }

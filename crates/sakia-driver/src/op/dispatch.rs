@@ -176,7 +176,7 @@ impl Driver {
     }
 
     pub(crate) fn close_adopted(&self, mut done: Completion) {
-        if let Some(fd) = done.fd.take() {
+        if let Some(fd) = done.take_fd() {
             self.close_unseen(fd);
         }
         // What a message brought is closed here, with it.

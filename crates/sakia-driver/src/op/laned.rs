@@ -164,11 +164,13 @@ impl<O: LaneOp> Laned<O> {
 
     /// Drives what is in flight, or is to be, to the step that follows.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<O>> {
-        let (op, done) = ready!(self.submit.poll_end(cx));
-        if O::SIDE == Side::In {
-            self.fd.lane(Side::In).note_more(done.flags());
-        }
-        Poll::Ready(op.complete(done))
+        let fd = &self.fd;
+        self.submit.poll_then(cx, |op, done| {
+            if O::SIDE == Side::In {
+                fd.lane(Side::In).note_more(done.flags());
+            }
+            op.complete(done)
+        })
     }
 
     /// Whose turn comes is woken here; if that panics it is not this future's affair, which may have a result to give.

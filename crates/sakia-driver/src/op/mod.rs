@@ -255,7 +255,13 @@ impl Bare {
 impl From<Bare> for Completion {
     #[inline]
     fn from(bare: Bare) -> Self {
-        Self::new(bare.res, bare.flags, None)
+        let Bare { res, flags } = bare;
+        Self {
+            res,
+            flags,
+            load: ManuallyDrop::new(None),
+            refusal: None,
+        }
     }
 }
 
@@ -279,43 +285,60 @@ impl From<Done> for Completion {
 
 /// The end of an op: its result, and the descriptor that the result was, if it was one.
 ///
-/// What it carries is dropped by hand, out of the way: so a completion that carries nothing, as most, never needs to be in memory.
+/// What it carries is dropped by hand, by value and out of the way, at the cost of one look: a completion that carries nothing, as most, is never
+/// shown to a call by its address, and so need not be in memory.
 #[derive(Debug)]
 pub struct Completion {
     res: i32,
     flags: u32,
-    pub(crate) fd: ManuallyDrop<Option<KernelFd>>,
-    pub(crate) arrived: ManuallyDrop<Option<Box<Arrived>>>,
-    /// The buffer that the kernel has chosen, with what was received.
-    pub(crate) buf: ManuallyDrop<Option<PooledBuf>>,
+    load: ManuallyDrop<Option<Load>>,
     refusal: Option<Refusal>,
 }
 
+/// What a completion carries beside its numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) fd: Option<KernelFd>,
+    pub(crate) arrived: Option<Box<Arrived>>,
+    /// The buffer that the kernel has chosen, with what was received.
+    pub(crate) buf: Option<PooledBuf>,
+}
+
 impl Drop for Completion {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.fd.is_some() || self.arrived.is_some() || self.buf.is_some() {
-            self.drop_load();
+        if self.load.is_some() {
+            drop_load(self.load.take());
         }
     }
 }
 
+#[inline(never)]
+fn drop_load(load: Option<Load>) {
+    drop(load);
+}
+
 impl Completion {
-    #[inline]
-    pub(crate) fn new(res: i32, flags: u32, fd: Option<KernelFd>) -> Self {
-        Self {
-            res,
-            flags,
-            fd: ManuallyDrop::new(fd),
-            arrived: ManuallyDrop::new(None),
-            buf: ManuallyDrop::new(None),
-            refusal: None,
-        }
+    /// What it carries, to put something there.
+    pub(crate) fn load(&mut self) -> &mut Load {
+        self.load.get_or_insert_default()
     }
 
-    #[inline(never)]
-    fn drop_load(&mut self) {
-        drop((self.fd.take(), self.arrived.take(), self.buf.take()));
+    /// What it carries, to look at.
+    pub(crate) fn loaded(&self) -> Option<&Load> {
+        self.load.as_ref()
+    }
+
+    pub(crate) fn take_fd(&mut self) -> Option<KernelFd> {
+        self.load.as_mut()?.fd.take()
+    }
+
+    pub(crate) fn take_arrived(&mut self) -> Option<Box<Arrived>> {
+        self.load.as_mut()?.arrived.take()
+    }
+
+    pub(crate) fn take_buf(&mut self) -> Option<PooledBuf> {
+        self.load.as_mut()?.buf.take()
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
@@ -326,7 +349,10 @@ impl Completion {
 
     /// The end of an op that the kernel never had, and that was asked to end.
     pub(crate) fn cancelled() -> Self {
-        Self::new(-libc::ECANCELED, 0, None)
+        Self::from(Bare {
+            res: -libc::ECANCELED,
+            flags: 0,
+        })
     }
 
     /// The number that the kernel answered.
@@ -348,7 +374,7 @@ impl Completion {
     /// As [`result`](Self::result). If no driver is current; the descriptor is closed then.
     pub fn into_fd(mut self, kind: Kind) -> io::Result<Fd> {
         self.result()?;
-        let fd = self.fd.take().ok_or_else(not_declared)?;
+        let fd = self.take_fd().ok_or_else(not_declared)?;
         Fd::adopt(fd, kind)
     }
 
@@ -358,7 +384,7 @@ impl Completion {
     /// As [`result`](Self::result), and if it is a descriptor of the simulated kernel, which is nothing outside; it is closed then.
     pub fn into_owned_fd(mut self) -> io::Result<OwnedFd> {
         self.result()?;
-        let fd = self.fd.take().ok_or_else(not_declared)?;
+        let fd = self.take_fd().ok_or_else(not_declared)?;
         fd.into_std()
     }
 
@@ -366,7 +392,7 @@ impl Completion {
     ///
     /// Whether some was cut off stands in the flags of the `msghdr`, which the op owns.
     pub fn take_ancillary(&mut self) -> Ancillary {
-        ancillary::hand_over(self.arrived.take(), false)
+        ancillary::hand_over(self.take_arrived(), false)
     }
 
     /// The CQE's flags.

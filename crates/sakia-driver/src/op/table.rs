@@ -322,7 +322,9 @@ impl Table {
             return Decision::Nothing;
         };
         let mut done = Completion::from(entry.adopts.adopt(cqe));
-        *done.buf = buf;
+        if buf.is_some() {
+            done.load().buf = buf;
+        }
         if cqe.more() {
             // One of several: the op's memory is the kernel's until the last.
             return match &mut entry.state {
@@ -493,10 +495,11 @@ impl Table {
             let State::Done(Done::Laden(done)) = &entry.state else {
                 continue;
             };
-            if let (Some(fd), Adopts::Descriptor(kind)) = (&*done.fd, entry.adopts) {
+            let Some(load) = done.loaded() else { continue };
+            if let (Some(fd), Adopts::Descriptor(kind)) = (&load.fd, entry.adopts) {
                 list.push((fd.raw(), kind));
             }
-            let arrived = done.arrived.iter().flat_map(|arrived| arrived.numbers());
+            let arrived = load.arrived.iter().flat_map(|arrived| arrived.numbers());
             list.extend(arrived.map(|number| (number, Kind::Passed)));
         }
         list

@@ -66,7 +66,7 @@ unsafe impl Op for AcceptOne {
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
-        let fd = done.fd.take()?;
+        let fd = done.take_fd()?;
         Some(Leftover::Connection(Accepted {
             fd,
             peer: self.peer.addr,

@@ -91,7 +91,7 @@ impl<W: Way> RecvPooled<W> {
             (Stage::Own(buf), Ok(n)) => Outcome::Brought((n > 0).then(|| buf.cut_to(n as usize))),
             // Somebody else who has the socket has taken what was there.
             (Stage::Own(_), Err(_)) if done.errno() == libc::EAGAIN => Outcome::Again,
-            (Stage::Asking, Ok(_)) if self.chooses => Outcome::Brought(done.buf.take()),
+            (Stage::Asking, Ok(_)) if self.chooses => Outcome::Brought(done.take_buf()),
             (Stage::Asking, Err(_)) if done.errno() == libc::ENOBUFS && self.chooses => {
                 self.stage = Stage::Needing(None);
                 Outcome::Again

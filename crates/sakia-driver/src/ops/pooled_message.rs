@@ -68,7 +68,7 @@ unsafe impl Way for Messagewise {
 
     fn leave(&mut self, buf: Option<PooledBuf>, done: &mut Completion) -> Leftover {
         let beside = Beside {
-            arrived: done.arrived.take(),
+            arrived: done.take_arrived(),
             truncated: self.control.has_room() && self.header.has_flag(libc::MSG_CTRUNC),
         };
         if buf.is_none() && self.shape == Shape::Records && !beside.has_fds() {

@@ -88,7 +88,7 @@ impl<V: IoVecBufMut> RecvMsg<V> {
     /// What came beside the bytes of a message that is here.
     fn beside(&self, done: &mut Completion) -> Beside {
         Beside {
-            arrived: done.arrived.take(),
+            arrived: done.take_arrived(),
             // Where there was no room there is nothing that was asked for and cut off.
             truncated: self.control.has_room() && self.header.has_flag(libc::MSG_CTRUNC),
         }
