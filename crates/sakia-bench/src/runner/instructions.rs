@@ -69,9 +69,9 @@ const ROWS: &[Row] = &[
     echo("echo-1", 1, 4660.0),
     echo("echo-50", 50, 3620.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1360.0),
-    ops("nop-128", &["nop", "128"], 12_800, FLOOR, 830.0),
-    ops("zero-1", &["zero", "1"], 2_000, FLOOR, 750.0),
-    ops("zero-128", &["zero", "128"], 12_800, FLOOR, 750.0),
+    ops("nop-128", &["nop", "128"], 12_800, FLOOR, 495.0),
+    ops("zero-1", &["zero", "1"], 2_000, FLOOR, 600.0),
+    ops("zero-128", &["zero", "128"], 12_800, FLOOR, 590.0),
     ops("read-1", &["read", "1", "4096"], 2_000, FLOOR, 790.0),
     ops("read-32", &["read", "32", "4096"], 3_200, FLOOR, 780.0),
     ops(
