@@ -225,6 +225,7 @@ impl Descriptor {
     }
 
     /// A future, or an orphan, of this side has ended: was it the last before the end that is to be told?
+    #[inline]
     pub(crate) fn side_ended(&self, side: Side) {
         if side == Side::Out && self.fin.get() && self.lane(side).is_free() {
             self.fin.set(false);
@@ -232,6 +233,7 @@ impl Descriptor {
         }
     }
 
+    #[cold]
     fn send_fin(&self) {
         // ENOTCONN: the peer has gone already, so there is nobody to tell.
         let _ = self.driver.call(Call::Shutdown(self.raw, libc::SHUT_WR));
@@ -247,6 +249,7 @@ impl Descriptor {
     }
 
     /// An op has let go of it: who waits for that?
+    #[inline]
     pub(crate) fn take_closer(&self) -> Option<Waker> {
         self.closer.take().map(|closer| *closer)
     }

@@ -93,11 +93,19 @@ impl<O: Op> Submit<O> {
         }
     }
 
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.stage == Stage::Idle
     }
 
+    /// Whether the op is over, or somebody else has it.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone
+    }
+
     /// Takes the op out, if the kernel does not have it.
+    #[inline]
     pub(crate) fn take_idle(&mut self) -> Option<O> {
         self.is_idle().then(|| {
             self.stage = Stage::Gone;
@@ -106,6 +114,7 @@ impl<O: Op> Submit<O> {
         })
     }
 
+    #[inline]
     pub(crate) fn idle_mut(&mut self) -> Option<&mut O> {
         // SAFETY: at `Idle` the value is initialised, and the borrow of `self` keeps it so.
         self.is_idle().then(|| unsafe { self.op.assume_init_mut() })

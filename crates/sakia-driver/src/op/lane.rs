@@ -188,11 +188,29 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Whether nobody queues or watches, and nothing is kept: what a lane is like nearly always.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.cold.borrow().is_none()
+    }
+
     /// Takes the lane, or queues for it.
+    #[inline]
     pub(crate) fn poll_hold(&self, pass: &mut Pass, cx: &mut Context<'_>) -> Poll<()> {
         if *pass == Pass::Holding {
             return Poll::Ready(());
         }
+        if !self.held.get() && self.is_plain() {
+            self.held.set(true);
+            *pass = Pass::Holding;
+            return Poll::Ready(());
+        }
+        self.poll_hold_in_turn(pass, cx)
+    }
+
+    /// The same where somebody may be before this one.
+    #[cold]
+    fn poll_hold_in_turn(&self, pass: &mut Pass, cx: &mut Context<'_>) -> Poll<()> {
         // Wakers are dropped last of all: that may run code of the user's.
         let waker;
         if !self.may_take(*pass) {
@@ -271,6 +289,18 @@ impl Lane {
         self.cold.borrow_mut().as_mut()?.watcher.take()
     }
 
+    /// The holder of a plain lane goes: nobody comes next, and nobody's waker is left here. `false`: [`leave`](Self::leave) it.
+    #[inline]
+    #[must_use]
+    pub(crate) fn leave_plain(&self, pass: &mut Pass) -> bool {
+        let may = *pass == Pass::Holding && self.is_plain();
+        if may {
+            self.held.set(false);
+            *pass = Pass::Left;
+        }
+        may
+    }
+
     /// Gives the lane, or the place in its queue, back. The caller then asks what comes [`next`](Self::next), and drops whose waker was left
     /// here, which may run code of the user's.
     #[must_use]
@@ -323,6 +353,7 @@ impl Lane {
         }
     }
 
+    #[inline]
     pub(crate) fn is_held(&self) -> bool {
         self.held.get()
     }
@@ -342,15 +373,18 @@ impl Lane {
     }
 
     /// Notes what the last completion has told of what is still there.
+    #[inline]
     pub(crate) fn note_more(&self, flags: u32) {
         self.more.set(flags & CQE_F_SOCK_NONEMPTY != 0);
     }
 
     /// Whether the next receive will probably find something at once.
+    #[inline]
     pub(crate) fn has_more(&self) -> bool {
         self.more.get()
     }
 
+    #[inline]
     pub(crate) fn orphan(&self) -> Option<Tag> {
         self.orphan.get().map(|tag| Tag(tag.get()))
     }
@@ -404,6 +438,7 @@ impl Lane {
         true
     }
 
+    #[inline]
     pub(crate) fn has_leftovers(&self) -> bool {
         self.cold
             .borrow()
@@ -513,73 +548,4 @@ impl std::fmt::Debug for Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hold(lane: &Lane, pass: &mut Pass) -> bool {
-        lane.poll_hold(pass, &mut Context::from_waker(Waker::noop()))
-            .is_ready()
-    }
-
-    /// Whether somebody is woken by it.
-    fn leave(lane: &Lane, pass: &mut Pass) -> bool {
-        drop(lane.leave(pass));
-        matches!(lane.next(), Next::Wake(Some(_)))
-    }
-
-    #[test]
-    fn holders_take_turns_in_the_order_in_which_they_came() {
-        let lane = Lane::default();
-        let mut passes = [Pass::Fresh; 3];
-        assert!(hold(&lane, &mut passes[0]));
-        assert!(!hold(&lane, &mut passes[1]));
-        assert!(!hold(&lane, &mut passes[2]));
-        assert!(leave(&lane, &mut passes[0]), "the next is woken");
-        let mut late = Pass::Fresh;
-        assert!(
-            !hold(&lane, &mut late),
-            "who comes now queues behind those who wait"
-        );
-        assert!(!hold(&lane, &mut passes[2]));
-        assert!(hold(&lane, &mut passes[1]));
-    }
-
-    #[test]
-    fn a_waiter_that_was_woken_and_goes_passes_the_lane_on() {
-        let lane = Lane::default();
-        let mut passes = [Pass::Fresh; 3];
-        assert!(hold(&lane, &mut passes[0]));
-        assert!(!hold(&lane, &mut passes[1]));
-        assert!(!hold(&lane, &mut passes[2]));
-        assert!(leave(&lane, &mut passes[0]));
-        assert!(
-            leave(&lane, &mut passes[1]),
-            "the one behind it is woken in its place"
-        );
-        assert!(hold(&lane, &mut passes[2]));
-        assert!(!leave(&lane, &mut passes[2]));
-        assert!(lane.cold.borrow().is_none(), "an idle lane keeps nothing");
-    }
-
-    #[test]
-    fn bytes_are_served_in_order_and_in_pieces_then_the_end() {
-        let lane = Lane::default();
-        lane.keep(Leftover::Bytes(Bytes::new(b"abc".to_vec())));
-        lane.keep(Leftover::End);
-        let mut got = Vec::new();
-        let mut serve = |peek, most: usize| {
-            let served = lane.serve_bytes(peek, |bytes| {
-                let n = bytes.len().min(most);
-                got.extend_from_slice(&bytes[..n]);
-                n
-            });
-            served.map(|result| result.expect("no error was kept"))
-        };
-        assert_eq!(serve(true, 3), Some(3));
-        assert_eq!(serve(false, 2), Some(2));
-        assert_eq!(serve(false, 2), Some(1));
-        assert_eq!(serve(false, 2), Some(0));
-        assert_eq!(serve(false, 2), None);
-        assert_eq!(got, b"abcabc", "a peek leaves them");
-    }
-}
+mod tests;

@@ -174,7 +174,17 @@ impl<O: LaneOp> Laned<O> {
     }
 
     /// Whose turn comes is woken here; if that panics it is not this future's affair, which may have a result to give.
+    #[inline]
     fn leave(&mut self) {
+        if self.fd.lane(O::SIDE).leave_plain(&mut self.pass) {
+            self.fd.side_ended(O::SIDE);
+        } else {
+            self.leave_to_next();
+        }
+    }
+
+    #[cold]
+    fn leave_to_next(&mut self) {
         let driver = self.fd.driver();
         let gone = self.fd.lane(O::SIDE).leave(&mut self.pass);
         driver.next_in_lane(&self.fd, O::SIDE, |waker| {
@@ -281,7 +291,28 @@ where
 }
 
 impl<O: LaneOp> Drop for Laned<O> {
+    #[inline]
     fn drop(&mut self) {
+        if self.pass == Pass::Left && self.submit.is_gone() {
+            self.tell_closer();
+        } else {
+            self.let_go();
+        }
+    }
+}
+
+impl<O: LaneOp> Laned<O> {
+    /// A close may wait for this future, and not only for its op.
+    #[inline]
+    fn tell_closer(&self) {
+        if let Some(closer) = self.fd.take_closer() {
+            self.fd.driver().guarded(|| closer.wake());
+        }
+    }
+
+    /// It is dropped before its end.
+    #[cold]
+    fn let_go(&mut self) {
         // First the op becomes the lane's orphan, then the next in the queue may look.
         let GivenUp {
             in_flight,
@@ -313,10 +344,7 @@ impl<O: LaneOp> Drop for Laned<O> {
             self.release_orphan();
         }
         self.leave();
-        // A close may wait for this future, and not only for its op.
-        if let Some(closer) = self.fd.take_closer() {
-            self.fd.driver().guarded(|| closer.wake());
-        }
+        self.tell_closer();
         // Last, for a destructor of the user's that panics ends this drop.
         drop((waiter, op));
     }
