@@ -1,7 +1,8 @@
-//! Submissions that a plain system call answers on the spot: reads of what lies in the page cache, opens of names that the kernel knows.
+//! Submissions that a plain system call answers on the spot: reads of what lies in the page cache, opens of names that the kernel knows, and what is in, or
+//! fits into, the queues of a socket.
 //!
-//! The call is told not to wait (`RWF_NOWAIT`; `RESOLVE_CACHED` and `O_NONBLOCK`), which is what io_uring tells itself at its first try, so
-//! that nothing here waits where an enter would not. Only a success is an answer. Whatever else the call says, the submission goes the
+//! The call is told not to wait (`RWF_NOWAIT`; `RESOLVE_CACHED` and `O_NONBLOCK`; `MSG_DONTWAIT`), which is what io_uring tells itself at its first try, so
+//! that nothing here waits where an enter would not. Of files only a success is an answer. Whatever else the call says, the submission goes the
 //! usual way and the kernel says it there: a seccomp filter may refuse a call that the ring is allowed, a kernel may not know the flag.
 
 use std::os::fd::RawFd;
@@ -52,6 +53,15 @@ pub(super) fn answer(sqe: &Sqe) -> Answer {
             };
             read(sqe.fd, list, sqe.off)
         }
+        opcode::RECV => stream(sqe, |fd, at, len, flags| {
+            // SAFETY: the op lends the buffer for its length until its end, which comes with this answer at the earliest (the promise of
+            // `unsafe trait Op`).
+            unsafe { libc::recv(fd, at, len, flags) }
+        }),
+        opcode::SEND => stream(sqe, |fd, at, len, flags| {
+            // SAFETY: as above; it is only read.
+            unsafe { libc::send(fd, at, len, flags | libc::MSG_NOSIGNAL) }
+        }),
         opcode::OPENAT => {
             let how = OpenHow {
                 flags: u64::from(sqe.op_flags),
@@ -82,6 +92,28 @@ fn read(fd: RawFd, list: &[libc::iovec], at: u64) -> Answer {
         Ok(_) => Answer::Later,
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Answer::Later,
         Err(_) => Answer::Never,
+    }
+}
+
+/// A part of what is asked for is an answer here: the op goes on with the rest, and that waits. So is an error, for a socket tells it only once.
+fn stream(sqe: &Sqe, call: impl Fn(RawFd, *mut libc::c_void, usize, i32) -> isize) -> Answer {
+    let flags = sqe.op_flags.cast_signed() & !libc::MSG_WAITALL | libc::MSG_DONTWAIT;
+    let at = sqe.addr as *mut libc::c_void;
+    match call::retry(|| call(sqe.fd, at, sqe.len as usize, flags) as i64) {
+        Ok(n) => Answer::Done(n as i32),
+        Err(error) => match error.raw_os_error() {
+            // It would wait, or a filter refuses it.
+            None
+            | Some(
+                libc::EAGAIN
+                | libc::ENOMEM
+                | libc::ENOBUFS
+                | libc::ENOSYS
+                | libc::EPERM
+                | libc::EACCES,
+            ) => Answer::Later,
+            Some(errno) => Answer::Done(-errno),
+        },
     }
 }
 

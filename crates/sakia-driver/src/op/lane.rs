@@ -24,6 +24,9 @@ use crate::fd::Kind;
 use crate::kernel::KernelFd;
 use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
 
+/// What is not longer is a piece of a stream.
+pub(crate) const PIECE: usize = 16 << 10;
+
 /// A direction of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -181,6 +184,8 @@ pub struct Lane {
     held: Cell<bool>,
     /// Whether the last receive has left something in the socket.
     more: Cell<bool>,
+    /// Whether it had room for little, so that much will be read in pieces.
+    pieces: Cell<bool>,
     /// Its tag, which is never zero: so it takes eight bytes.
     orphan: Cell<Option<NonZeroU64>>,
     /// Boxed, because an idle connection has none of it.
@@ -376,6 +381,18 @@ impl Lane {
     #[inline]
     pub(crate) fn note_more(&self, flags: u32) {
         self.more.set(flags & CQE_F_SOCK_NONEMPTY != 0);
+    }
+
+    /// Notes how much room the receive has that is about to be submitted.
+    #[inline]
+    pub(crate) fn note_room(&self, room: usize) {
+        self.pieces.set(room <= PIECE);
+    }
+
+    /// Whether what has arrived is being read in pieces, and there is another.
+    #[inline]
+    pub(crate) fn is_hot(&self) -> bool {
+        self.more.get() && self.pieces.get()
     }
 
     /// Whether the next receive will probably find something at once.

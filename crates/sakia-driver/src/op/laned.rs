@@ -12,6 +12,7 @@ use super::lane::{Lane, Pass, Side};
 use super::{Cancel, Completion, Op, Refusal};
 use crate::driver::Driver;
 use crate::fd::FdRef;
+use crate::kernel::abi::Sqe;
 
 /// What follows from a completion of an op that travels in a lane.
 pub enum Step<O: LaneOp> {
@@ -28,6 +29,10 @@ pub trait LaneOp: Op<Output = Step<Self>> {
 
     /// The direction; the same as `Op::LANE`.
     const SIDE: Side;
+
+    /// Whether it may be answered on the spot where its stream is hot: it may be prepared twice then, and for the first time in vain.
+    #[doc(hidden)]
+    const HASTENS: bool = false;
 
     /// The descriptor that the next submission goes to; `Op::prepare` hands it on.
     fn aim(&mut self, fd: &FdRef);
@@ -146,6 +151,29 @@ impl<O: LaneOp> Laned<O> {
             return BeforeKernel::Wait;
         }
         op.aim(&self.fd);
+        if O::HASTENS && self.fd.is_hot() {
+            return self.hasten();
+        }
+        BeforeKernel::Submit
+    }
+
+    /// The stream is hot, and the op aimed: it is answered on the spot, or goes the usual way after all.
+    #[inline(never)]
+    fn hasten(&mut self) -> BeforeKernel<O> {
+        let mut op = self.submit.take_idle().expect("it was aimed just now");
+        let mut sqe = Sqe::default();
+        let holds = op.prepare(&mut sqe);
+        let answer = self.fd.driver().answer_hot(&sqe);
+        // This future names the descriptor, too: nothing follows from that.
+        drop(holds);
+        if let Some(done) = answer {
+            if O::SIDE == Side::In {
+                self.fd.lane(Side::In).note_more(done.flags());
+            }
+            return BeforeKernel::Step(op.complete(done));
+        }
+        op.aim(&self.fd);
+        self.submit.put_idle(op);
         BeforeKernel::Submit
     }
 

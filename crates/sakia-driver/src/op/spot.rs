@@ -126,3 +126,5 @@ impl Descriptor {
         })
     }
 }
+
+mod hot;

@@ -172,8 +172,11 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
 impl<B: IoBufMut> LaneOp for Recv<B> {
     type Result = BufResult<usize, B>;
     const SIDE: Side = Side::In;
+    const HASTENS: bool = true;
 
     fn aim(&mut self, fd: &FdRef) {
+        fd.lane(Side::In).note_room(self.capacity - self.filled);
+        self.lent = std::ptr::null_mut();
         self.fd = Some(fd.clone());
     }
 

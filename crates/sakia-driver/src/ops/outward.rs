@@ -110,6 +110,7 @@ unsafe impl<B: IoBuf> Op for Send<B> {
 impl<B: IoBuf> LaneOp for Send<B> {
     type Result = BufResult<usize, B>;
     const SIDE: Side = Side::Out;
+    const HASTENS: bool = true;
 
     fn aim(&mut self, fd: &FdRef) {
         self.fd = Some(fd.clone());

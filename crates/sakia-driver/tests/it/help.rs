@@ -13,7 +13,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use sakia_buf::{IoBuf, IoBufMut};
-use sakia_driver::{Config, Drained, Driver, Fd, Kind, Park, Unparker};
+use sakia_driver::{
+    Cancel, Completion, Config, Drained, Driver, Fd, Holds, Kind, Op, Park, Sqe, Unparker, opcode,
+};
 
 /// A driver with a ring of this many entries.
 pub fn driver_of(entries: u32) -> Rc<Driver> {
@@ -357,4 +359,24 @@ pub fn make_fifo(path: &std::path::Path) {
     // SAFETY: a C string of ours, and an integer.
     let failed = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
     assert_eq!(failed, 0);
+}
+
+/// A send(2) of four bytes, as an op of the user's own.
+pub struct OwnSend(pub Fd);
+
+// SAFETY: the address leads to static memory, the descriptor is named, and the result is a number.
+unsafe impl Op for OwnSend {
+    type Output = std::io::Result<u32>;
+    const CANCEL: Cancel = Cancel::Eager;
+
+    fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
+        let bytes = b"mine";
+        let raw = self.0.as_fd().as_raw_fd();
+        *sqe = Sqe::rw(opcode::SEND, raw, bytes.as_ptr() as u64, 4, 0);
+        Holds::of(&self.0)
+    }
+
+    fn complete(self, done: Completion) -> Self::Output {
+        done.result()
+    }
 }

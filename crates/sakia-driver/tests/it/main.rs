@@ -8,6 +8,7 @@ mod drains;
 mod ends;
 mod forks;
 mod help;
+mod hot;
 mod panics;
 mod passed;
 mod pooled;

@@ -1,0 +1,42 @@
+//! Streams of which more has arrived than was read: they are read and written on the spot, so that what was pipelined is answered at one go, as its sender will read it.
+//!
+//! A stream is hot if its last receive had room for a piece at most and has said that there is more. Of the others most have nothing yet, and what is
+//! long costs so much to copy that the way by the ring does not matter. Only ops of a lane that holds it ask, so nothing is in flight that they could overtake.
+
+use super::super::Completion;
+use super::super::lane::{PIECE, Side};
+use crate::driver::Driver;
+use crate::fd::{Descriptor, Kind};
+use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, opcode};
+use crate::kernel::{Answer, Kernel, Sqe};
+
+impl Descriptor {
+    /// Whether it is a stream that is being read in pieces, and there is another.
+    #[inline]
+    pub(crate) fn is_hot(&self) -> bool {
+        self.lane(Side::In).is_hot() && matches!(self.kind(), Kind::TcpStream | Kind::UnixStream)
+    }
+}
+
+impl Driver {
+    /// The completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
+    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Option<Completion> {
+        let spot = self.spot();
+        let left = spot.budget.get().checked_sub(1)?;
+        if !matches!(sqe.opcode, opcode::RECV | opcode::SEND) || sqe.len as usize > PIECE {
+            return None;
+        }
+        let mut core = self.core();
+        let answer = core.kernel.answer(sqe);
+        spot.budget.set(left);
+        let Answer::Done(res) = answer else {
+            return None;
+        };
+        spot.answers.set(spot.answers.get() + 1);
+        core.table.count_answered();
+        // A stream that has filled the buffer has probably more.
+        let more = sqe.opcode == opcode::RECV && res.cast_unsigned() == sqe.len;
+        let flags = if more { CQE_F_SOCK_NONEMPTY } else { 0 };
+        Some(Completion::new(res, flags, None))
+    }
+}
