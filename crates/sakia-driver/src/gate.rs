@@ -1,36 +1,37 @@
-//! The gate between a runtime's thread and those that wake it: four states, and who may touch the descriptors in which.
+//! The gate between a runtime's thread and those that wake it: one word, and who may touch the descriptors by it.
 //!
-//! | state | law | who moves it on |
-//! |---|---|---|
-//! | `AWAKE` | the owner runs; a wake costs one load | the owner parks |
-//! | `PARKED` | the owner waits in the kernel, or is about to | the owner returns, or one notifier claims it |
-//! | `NOTIFYING` | one notifier is making its system call | that notifier, back to `AWAKE`; the owner leaves it alone and does not sleep |
-//! | `CLOSED` | the runtime has ended; the descriptors may be somebody else's | nobody |
+//! | part of the word | law | set by | cleared by |
+//! |---|---|---|---|
+//! | `PARKED` | the owner waits in the kernel, or is about to: it is to be rung for, once. Clear: a wake costs one load | the owner | the one notifier that claims the ring, or the owner as it returns |
+//! | `NOTIFIER`s | so many notifiers are between their claim and the end of their system call | each, with its claim | each |
+//! | `CLOSED` | the runtime has ended; the descriptors may be somebody else's | the end | nobody |
 //!
-//! A notifier touches the descriptors in `NOTIFYING` alone, and the end waits until nobody is in `NOTIFYING` before it closes them: so the
-//! 8 bytes never land in a stranger's descriptor. No system call is made here: what rings is `unpark.rs`. The models at the end of the file
-//! are complete within their bounds (`cargo xtask loom`).
+//! A notifier touches the descriptors only while it is counted, none is counted after `CLOSED`, and the end waits until nobody is before it
+//! closes them: so the 8 bytes never land in a stranger's descriptor. The owner waits for no notifier: the one that it has displaced from its core
+//! may be long in coming back to end its call, and until then the owner parks, and is rung for by others, as ever. A notifier that was stopped
+//! between its claim and its call may ring for a later park than the one that it claimed: a wake too many, and none too few.
+//!
+//! No system call is made here: what rings is `unpark.rs`. The models at the end of the file are complete within their bounds (`cargo xtask loom`).
 
 use std::sync::atomic::Ordering;
 
-use crate::sync::{AtomicU8, fence, thread};
+use crate::sync::{AtomicU32, fence, thread};
 
-const AWAKE: u8 = 0;
-const PARKED: u8 = 1;
-const NOTIFYING: u8 = 2;
-const CLOSED: u8 = 3;
+const PARKED: u32 = 1;
+const CLOSED: u32 = 1 << 1;
+const NOTIFIER: u32 = 1 << 2;
 
-/// Lets one notifier at a time to the descriptors, and none after the end.
+/// Lets one notifier a park to the descriptors, and none after the end.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    state: AtomicU8,
+    state: AtomicU32,
 }
 
 impl Gate {
     /// A gate whose owner runs.
     pub(crate) fn new() -> Self {
         Self {
-            state: AtomicU8::new(AWAKE),
+            state: AtomicU32::new(0),
         }
     }
 
@@ -40,68 +41,54 @@ impl Gate {
     /// [`park`](Self::park) and its look: either this sees that the owner parks, or that look sees what was published.
     pub(crate) fn unpark(&self, notify: impl FnOnce()) {
         fence(Ordering::SeqCst);
-        if self.state.load(Ordering::Relaxed) != PARKED {
-            return;
-        }
-        if self
-            .state
-            .compare_exchange(PARKED, NOTIFYING, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            return;
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if state & (PARKED | CLOSED) != PARKED {
+                return;
+            }
+            match self.state.compare_exchange_weak(
+                state,
+                (state & !PARKED) + NOTIFIER,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
         }
         notify();
         // Release: the use of the descriptors comes before the end that finds this.
-        self.state.store(AWAKE, Ordering::Release);
+        self.state.fetch_sub(NOTIFIER, Ordering::Release);
     }
 
-    /// The owner is about to park. `false`: a notifier is under way, do not sleep. It was given way to: the owner that it has woken may have
-    /// taken its core from it, and would turn without end while it waits for that.
+    /// The owner is about to park. `false`: the gate is closed, nobody would ring.
     ///
     /// What the owner then looks at it looks at behind a `SeqCst` fence of its own. There is none here: whoever looks knows what at, and two fences
     /// cost twice (some 15 ns of a turn).
     pub(crate) fn park(&self) -> bool {
-        let parked =
-            self.state
-                .compare_exchange(AWAKE, PARKED, Ordering::SeqCst, Ordering::Relaxed);
-        if parked == Err(NOTIFYING) {
-            thread::yield_now();
-        }
-        parked.is_ok()
+        self.state.fetch_or(PARKED, Ordering::SeqCst) & CLOSED == 0
     }
 
     /// Whether nobody has moved the owner on since it [parked](Self::park): not a notifier, nor the owner itself in between.
     pub(crate) fn is_parked(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == PARKED
+        self.state.load(Ordering::Relaxed) & PARKED != 0
     }
 
     /// The owner runs again.
     pub(crate) fn awake(&self) {
-        // NOTIFYING stays: its notifier moves it on, and until then the owner does not sleep.
-        let _ = self
-            .state
-            .compare_exchange(PARKED, AWAKE, Ordering::Acquire, Ordering::Relaxed);
+        // A notifier has mostly cleared it already.
+        if self.is_parked() {
+            self.state.fetch_and(!PARKED, Ordering::Relaxed);
+        }
     }
 
     /// The end: from here on nobody touches the descriptors.
     pub(crate) fn close(&self) {
-        loop {
-            let state = self.state.load(Ordering::Relaxed);
-            if state == CLOSED {
-                return;
-            }
-            if state == NOTIFYING {
-                // One thread is between two instructions and a system call that does not block.
-                thread::yield_now();
-                continue;
-            }
-            if self
-                .state
-                .compare_exchange(state, CLOSED, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
-                return;
-            }
+        self.state.fetch_or(CLOSED, Ordering::Relaxed);
+        // Acquire: what the last notifier did with the descriptors comes before what the end does with them.
+        while self.state.load(Ordering::Acquire) >= NOTIFIER {
+            // One thread is between two instructions and a system call that does not block.
+            thread::yield_now();
         }
     }
 }
@@ -133,14 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_does_not_sleep_while_a_notifier_is_under_way() {
+    fn an_owner_parks_beside_a_notifier_under_way_and_is_rung_for_by_another() {
         let gate = Gate::new();
         assert!(gate.park());
+        let mut calls = 0;
         gate.unpark(|| {
             gate.awake();
-            assert!(!gate.park());
+            assert!(gate.park() && gate.is_parked());
+            gate.unpark(|| calls += 1);
+            assert!(gate.park());
         });
-        assert!(gate.park());
+        assert_eq!(calls, 1);
+        assert!(
+            gate.is_parked(),
+            "the end of a notifier's call is not the end of a park"
+        );
     }
 
     #[test]
@@ -215,13 +209,10 @@ mod models {
 
         /// One turn of the owner that sleeps if there is less work than `want`.
         fn turn(&self, want: usize) {
-            let parked = self.gate.park();
+            assert!(self.gate.park());
             // The executor's `has_ready` has it.
             fence(Ordering::SeqCst);
-            if !parked {
-                // The real turn reaps without sleeping, and comes round again.
-                thread::yield_now();
-            } else if self.work.load(Relaxed) < want {
+            if self.work.load(Relaxed) < want {
                 thread::park();
             }
             self.gate.awake();

@@ -4,13 +4,13 @@
 
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU8, AtomicU32, fence},
+    sync::atomic::{AtomicU32, fence},
     thread,
 };
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::{
-    sync::atomic::{AtomicU8, AtomicU32, fence},
+    sync::atomic::{AtomicU32, fence},
     thread,
 };
 

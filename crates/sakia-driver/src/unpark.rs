@@ -59,7 +59,7 @@ impl Unparker {
         write_eventfd(self.eventfd);
     }
 
-    /// The owner is about to park. `false`: a notifier is under way, do not sleep.
+    /// The owner is about to park. `false`: the end has come, nobody would wake it.
     pub(crate) fn park(&self) -> bool {
         self.gate.park()
     }
@@ -83,8 +83,8 @@ impl Unparker {
 fn write_eventfd(fd: RawFd) {
     let one = 1u64;
     loop {
-        // SAFETY: 8 bytes of a local integer are read. `fd` is the runtime's own eventfd: the caller is in NOTIFYING, and the
-        // end waits for that before it closes the descriptor.
+        // SAFETY: 8 bytes of a local integer are read. `fd` is the runtime's own eventfd: the caller is a counted notifier, and the
+        // end waits for it before it closes the descriptor.
         let n = unsafe { libc::write(fd, std::ptr::from_ref(&one).cast(), size_of::<u64>()) };
         // EAGAIN: the counter is at its top, so the owner has a wake to read already.
         if n >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
