@@ -292,6 +292,7 @@ impl Executor {
                 break;
             }
         }
+        home.shelf.clear();
         let leaked = home.counters.leaked.get() - leaked_before;
         cleared.left = usize::try_from(leaked).unwrap_or(usize::MAX);
         cleared.running = home.running.get();

@@ -31,7 +31,8 @@
 //! - Wakers are `Send + Sync` and sound everywhere, also after the executor has ended. On the owner's thread a wake
 //!   makes no atomic read-modify-write; from another thread it is wait-free, allocates nothing and has no capacity.
 //! - A panic in a task, in its future's destructor, in its output's or in its payload's ends that task alone.
-//! - One allocation a task: 72 bytes beside the future (or its output, if that is larger).
+//! - One allocation a task at most: 72 bytes beside the future (or its output, if that is larger), rounded up to a piece of the C library's. A release build
+//!   keeps up to 128 KiB of ended tasks for the next ones, until the executor is cleared or ends.
 //! - The end drops every task, suspended ones too, iteratively, and tells what came of it.
 //!
 //! # The rooms
@@ -39,7 +40,7 @@
 //! `executor` the loop and the end, `steps` what it does with one task; `queue` the ready queue; `remote` what other threads reach, `root` the
 //! waker of the root; `local` what they do not reach; `task/` a task's memory and states; `sync` what the models replace; `join`, `join_set`, `bound`, `handle` what users hold; `context` the free functions;
 //! `park` the smallest driver. Unsafe code is in `task/raw.rs`, `task/cell.rs`, `task/outcome.rs`, `task/join_waker.rs`, `task/list.rs`,
-//! `task/newborn.rs`, `task/waker.rs`, `task/watched.rs`, `remote.rs` and `root.rs`; the rest is denied it.
+//! `task/newborn.rs`, `task/shelf.rs`, `task/waker.rs`, `task/watched.rs`, `remote.rs` and `root.rs`; the rest is denied it.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -10,6 +10,7 @@ use crate::Surroundings;
 use crate::error::TaskPanic;
 use crate::queue::Ready;
 use crate::task::list::List;
+use crate::task::shelf::Shelf;
 use crate::task::{TaskId, TaskIds};
 
 /// What is called with each task's panic.
@@ -20,6 +21,7 @@ pub(crate) struct Local {
     pub(crate) ready: Ready,
     pub(crate) list: List,
     pub(crate) ids: TaskIds,
+    pub(crate) shelf: Shelf,
     pub(crate) counters: Counters,
     pub(crate) hook: RefCell<Option<PanicHook>>,
     pub(crate) surroundings: RefCell<Option<Rc<dyn Surroundings>>>,
@@ -52,6 +54,7 @@ impl Local {
             ready: Ready::default(),
             list: List::default(),
             ids: TaskIds::default(),
+            shelf: Shelf::default(),
             counters: Counters::default(),
             hook: RefCell::new(None),
             surroundings: RefCell::new(None),

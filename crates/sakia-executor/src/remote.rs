@@ -487,6 +487,7 @@ impl Home {
         fence(SeqCst);
         // SAFETY: the owner is the popping side since birth, counted once; `ended` keeps it from popping again.
         unsafe { core.pop_all_and_leave() };
+        self.shelf.close();
         let half = self.refs.replace(0);
         let add = (half.cast_unsigned() << 1).wrapping_add(MERGED);
         core.refs.fetch_add(add, AcqRel);

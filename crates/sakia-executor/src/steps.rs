@@ -77,7 +77,9 @@ fn drop_one(home: &Home, task: TaskRef) {
 #[inline]
 fn ended(home: &Home, task: TaskRef, fallout: Option<Box<Fallout>>) {
     // Out of the list before any user code: a `clear` in the hook must not meet it.
-    drop(home.list.remove(&task, home));
+    if let Some(listed) = home.list.remove(&task, home) {
+        listed.give_back(home);
+    }
     let mut panics = match fallout {
         None => 0,
         Some(fallout) => panicked(home, &task, *fallout),

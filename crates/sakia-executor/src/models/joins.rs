@@ -62,6 +62,24 @@ fn a_handle_that_is_dropped_elsewhere_leaves_the_output_to_one_of_both() {
 }
 
 #[test]
+fn the_memory_of_a_task_whose_handle_went_elsewhere_serves_the_next_one() {
+    model(None, || {
+        let owner = Owner::new();
+        owner.executor.home().shelf.make_room(1 << 10);
+        let watch = Watch::new();
+        let handle = ready(&owner, &watch);
+        let thread = thread::spawn(move || drop(handle));
+        owner.executor.run(usize::MAX, || {});
+        drop(ready(&owner, &watch));
+        owner.executor.run(usize::MAX, || {});
+        let ended = owner.end();
+        thread.join().unwrap();
+        assert_eq!(watch.drops(), 2);
+        ended.leaves_nothing();
+    });
+}
+
+#[test]
 fn a_handle_that_is_dropped_with_a_waker_in_it_leaves_that_to_one_of_both() {
     model(None, || {
         complete_against(|mut handle| {

@@ -4,7 +4,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::mem::{self, ManuallyDrop, MaybeUninit, needs_drop};
+use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use super::guard::{drop_payload, guarded};
 use super::raw::Header;
+use super::shelf::{Kind, Shelf};
 use super::state::own;
 
 /// What depends on the type of the future.
@@ -19,7 +20,8 @@ pub(super) struct VTable {
     pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
     pub(super) drop_future: unsafe fn(NonNull<Header>),
     pub(super) drop_value: unsafe fn(NonNull<Header>),
-    pub(super) free: unsafe fn(NonNull<Header>),
+    /// What its memory is.
+    pub(super) kind: Kind,
     /// From the header to the slot.
     pub(super) slot: usize,
 }
@@ -67,7 +69,7 @@ impl<F: Future> VTableOf<F> {
         poll: poll::<F>,
         drop_future: drop_future::<F>,
         drop_value: drop_value::<F>,
-        free: free::<F>,
+        kind: Kind::of::<TaskCell<F>>(),
         slot: mem::offset_of!(TaskCell<F>, slot),
     };
 }
@@ -82,17 +84,13 @@ unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled
     header.slot_use.to_write();
     let mut output = None;
     // One guard around the poll and the drop that follows it; which of them threw, `output` tells.
-    // SAFETY: as above; the pin holds since the cell never moves. ENDING keeps everybody else from dropping or polling the
-    // future from there on.
+    // SAFETY: as above; the pin holds since the cell never moves. The drop is part of the call, so nobody else is at the future.
     let caught = catch_unwind(AssertUnwindSafe(|| unsafe {
         let future = Pin::new_unchecked(&mut *(&raw mut (*slot).future).cast::<F>());
         if let Poll::Ready(value) = future.poll(cx) {
             output = Some(value);
             header.slot_use.to_write();
-            if needs_drop::<F>() {
-                header.own.set(own::ENDING);
-                ManuallyDrop::drop(&mut (*slot).future);
-            }
+            ManuallyDrop::drop(&mut (*slot).future);
         }
     }));
     let fallout = match caught {
@@ -154,28 +152,27 @@ unsafe fn drop_value<F: Future>(task: NonNull<Header>) {
     unsafe { ManuallyDrop::drop(&mut (*(*cell.as_ptr()).slot.get()).value) }
 }
 
-/// # Safety
-/// `task` is a task of type `F` of which no reference is left, and whose slot and join waker are empty.
-unsafe fn free<F: Future>(task: NonNull<Header>) {
-    // SAFETY: no reference is left, so the memory is ours alone, and still valid.
-    unsafe { task.as_ref() }.memory.to_write();
-    // SAFETY: the memory came from a Box of this type in [`allocate`]; no reference is left, so nobody uses it.
-    drop(unsafe { Box::from_raw(task.cast::<TaskCell<F>>().as_ptr()) });
-}
-
-/// Puts a header and a future into fresh memory. The header is made there: one that is copied in wide steps, just written in
-/// narrow ones, stalls the processor.
+/// Puts a header and a future into memory off the owner's shelf, or elsewhere into fresh memory. The header is made there: one that is copied in
+/// wide steps, just written in narrow ones, stalls the processor.
 #[inline]
-pub(super) fn allocate<F: Future>(header: impl FnOnce() -> Header, future: F) -> NonNull<Header> {
-    let mut cell = Box::new(MaybeUninit::<TaskCell<F>>::uninit());
-    let at = cell.as_mut_ptr();
-    // SAFETY: `at` points to fresh memory of this type; both fields are written, so the cell is initialised. The
-    // pointer keeps the provenance of the whole box, which is given back in `free`.
+pub(super) fn allocate<F: Future>(
+    header: impl FnOnce() -> Header,
+    future: F,
+    shelf: Option<&Shelf>,
+) -> NonNull<Header> {
+    let kind = const { Kind::of::<TaskCell<F>>() };
+    let task = match shelf {
+        Some(shelf) => shelf.take(kind),
+        None => kind.allocate(),
+    };
+    let cell = task.cast::<TaskCell<F>>().as_ptr();
+    // SAFETY: `cell` points to unused memory that is large and aligned enough for this type; both fields are written, so it is
+    // initialised. The pointer keeps the provenance of all of it.
     unsafe {
-        (&raw mut (*at).header).write(header());
-        (*at).slot.get().write(Slot {
+        (&raw mut (*cell).header).write(header());
+        (*cell).slot.get().write(Slot {
             future: ManuallyDrop::new(future),
         });
-        NonNull::new_unchecked(Box::into_raw(cell)).cast::<Header>()
     }
+    task.cast()
 }

@@ -16,6 +16,8 @@ pub(crate) mod newborn;
 pub(crate) mod outcome;
 #[allow(unsafe_code)]
 pub(crate) mod raw;
+#[allow(unsafe_code)]
+pub(crate) mod shelf;
 pub(crate) mod state;
 #[allow(unsafe_code)]
 mod waker;

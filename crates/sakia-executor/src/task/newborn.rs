@@ -31,7 +31,7 @@ where
         refs: 0,
         flags: own::QUEUED | own::DONE,
     };
-    let task = TaskRef::write(future, core, birth);
+    let task = TaskRef::write(future, core, birth, None);
     // SAFETY: `newborn` counts two references, and these are they.
     let (queued, joining) = unsafe { (TaskRef::from_ptr(task), TaskRef::from_ptr(task)) };
     (queued, Joiner::new(joining))

@@ -18,6 +18,7 @@ use std::task::{Context, Waker};
 use super::cell::{self, Payload, Polled, VTable, VTableOf};
 use super::guard::{drop_payload, guarded};
 use super::join_waker::JoinPlace;
+use super::shelf::Shelf;
 use super::state::{self, Word, own};
 use super::waker::raw_waker;
 use super::{TaskId, outcome};
@@ -34,7 +35,7 @@ pub(crate) struct Header {
     pub(super) link: Link,
     pub(super) word: Word,
     pub(super) vtable: &'static VTable,
-    core: CoreRef,
+    core: ManuallyDrop<CoreRef>,
     id: TaskId,
     pub(super) own: Own,
     /// Whose it is `JOIN_WAKER` tells.
@@ -132,13 +133,19 @@ impl TaskRef {
             refs: 3,
             flags: 0,
         };
-        let task = Self::write(future, core, birth);
+        let task = Self::write(future, core, birth, Some(&local.shelf));
         [Self(task), Self(task), Self(task)]
     }
 
-    /// Writes a new task; the caller gives out as many references as `birth` counts.
+    /// Writes a new task, at home with the owner's shelf; the caller gives out as many references as `birth` counts.
     #[cfg_attr(feature = "track-origin", track_caller)]
-    pub(super) fn write<F>(future: F, core: CoreRef, birth: Birth) -> NonNull<Header>
+    #[inline]
+    pub(super) fn write<F>(
+        future: F,
+        core: CoreRef,
+        birth: Birth,
+        shelf: Option<&Shelf>,
+    ) -> NonNull<Header>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -149,7 +156,7 @@ impl TaskRef {
             link: Link::new(),
             word: birth.word,
             vtable: VTableOf::<F>::VTABLE,
-            core,
+            core: ManuallyDrop::new(core),
             id: birth.id,
             own: Own {
                 refs: Cell::new(birth.refs),
@@ -164,7 +171,7 @@ impl TaskRef {
             #[cfg(feature = "track-origin")]
             origin,
         };
-        cell::allocate(header, future)
+        cell::allocate(header, future, shelf)
     }
 
     #[inline]
@@ -268,7 +275,8 @@ impl TaskRef {
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(self.0)) });
         let mut cx = Context::from_waker(&waker);
         // SAFETY: self keeps the task alive; `begin_use` proved the thread and that, without ENDING, the future is in
-        // the slot; RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds.
+        // the slot; RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds. (No flag is set in
+        // there: the compiler writes one byte of the two, and the load of both below would wait for it, four nanoseconds.)
         let polled = unsafe { (header.vtable.poll)(self.0, &mut cx) };
         let flags = header.own.flags.get() & !own::RUNNING;
         header.own.flags.set(match &polled {
@@ -299,6 +307,19 @@ impl TaskRef {
         if own.has(own::RUNNING) {
             own.clear(own::RUNNING);
             local.running.set(local.running.get() - 1);
+        }
+    }
+
+    /// Gives back, at home, a reference that is not the last.
+    #[inline]
+    pub(crate) fn give_back(self, local: &Local) {
+        let own = self.own(local);
+        match own.refs.get().checked_sub(1) {
+            Some(refs) if !own.has(own::DONE) => {
+                own.refs.set(refs);
+                mem::forget(self);
+            }
+            _ => drop(self),
         }
     }
 
@@ -428,10 +449,21 @@ impl TaskRef {
 
     /// # Safety
     /// No reference but self is left, the slot and the join waker are empty; self is not used again.
+    #[inline]
     unsafe fn free(&self) {
-        let free = self.header().vtable.free;
-        // SAFETY: handed on from the caller; no borrow of the header lives across the call.
-        unsafe { free(self.0) }
+        self.header().memory.to_write();
+        let kind = self.header().vtable.kind;
+        let (header, at) = (self.0.as_ptr(), self.0.cast::<u8>());
+        // SAFETY: the header is ours alone; its reference to the core is taken out, and it is not used afterwards.
+        let core = unsafe { ManuallyDrop::take(&mut (*header).core) };
+        // SAFETY: as above, and dropped once. The slot, a union, has nothing to drop.
+        unsafe { header.drop_in_place() };
+        match core.here() {
+            // SAFETY: the memory was written by `write`, so it is of this kind; nobody uses it any more.
+            Some(local) => unsafe { local.shelf.put(at, kind) },
+            // SAFETY: as above.
+            None => unsafe { kind.deallocate(at) },
+        }
     }
 
     /// Wakes the task and hands this reference to the queue.

@@ -205,7 +205,7 @@ pub(crate) mod own {
     /// In the ready queue. Set by a wake on the owner's thread or by the emptying of the remote queue; cleared by the
     /// loop as it takes the task out.
     pub(crate) const QUEUED: u16 = 1;
-    /// The future is being polled, or the value of a `Bound` is borrowed: nobody may poll, drop or leak it.
+    /// The future is being polled, or dropped as it is ready, or the value of a `Bound` is borrowed: nobody else may poll, drop or leak it.
     pub(crate) const RUNNING: u16 = 1 << 1;
     /// The future is gone or going: no poll any more, and no wake.
     pub(crate) const ENDING: u16 = 1 << 2;
