@@ -31,21 +31,21 @@ struct Entry<T> {
     list: List,
 }
 
-/// Entries and lists.
-pub(crate) struct Arena<T> {
+/// Entries, and so many lists.
+pub(crate) struct Arena<T, const LISTS: usize> {
     entries: Vec<Entry<T>>,
-    heads: Box<[u32]>,
+    heads: Box<[u32; LISTS]>,
     /// The first free place; the others follow by `next`.
     free: u32,
     len: usize,
     last_number: u64,
 }
 
-impl<T> Arena<T> {
-    pub(crate) fn new(lists: usize) -> Self {
+impl<T, const LISTS: usize> Arena<T, LISTS> {
+    pub(crate) fn new() -> Self {
         Arena {
             entries: Vec::new(),
-            heads: vec![NIL; lists].into_boxed_slice(),
+            heads: Box::new([NIL; LISTS]),
             free: NIL,
             len: 0,
             last_number: FREE,
@@ -64,33 +64,35 @@ impl<T> Arena<T> {
     /// Stores a value in an entry that is on no list yet.
     #[inline]
     pub(crate) fn insert(&mut self, value: T, when: u64) -> (u32, Key) {
+        if self.free == NIL {
+            self.grow();
+        }
         self.last_number += 1;
-        let number = self.last_number;
-        let index = self.free;
-        let index = if index == NIL {
-            let index = u32::try_from(self.entries.len())
-                .ok()
-                .filter(|&index| index != NIL)
-                .expect("more than four thousand million timers at once");
-            self.entries.push(Entry {
-                value: Some(value),
-                when,
-                number,
-                next: NIL,
-                prev: NIL,
-                list: NONE,
-            });
-            index
-        } else {
-            let entry = &mut self.entries[index as usize];
-            self.free = entry.next;
-            entry.value = Some(value);
-            entry.when = when;
-            entry.number = number;
-            index
-        };
+        let (index, number) = (self.free, self.last_number);
+        let entry = &mut self.entries[index as usize];
+        self.free = entry.next;
+        entry.value = Some(value);
+        entry.when = when;
+        entry.number = number;
         self.len += 1;
         (index, Key { index, number })
+    }
+
+    /// Makes a free place.
+    #[cold]
+    fn grow(&mut self) {
+        self.free = u32::try_from(self.entries.len())
+            .ok()
+            .filter(|&index| index != NIL)
+            .expect("more than four thousand million timers at once");
+        self.entries.push(Entry {
+            value: None,
+            when: 0,
+            number: FREE,
+            next: NIL,
+            prev: NIL,
+            list: NONE,
+        });
     }
 
     /// Frees an entry that is on no list.
@@ -124,6 +126,7 @@ impl<T> Arena<T> {
         self.entries[index as usize].when = when;
     }
 
+    #[inline]
     pub(crate) fn is_list_empty(&self, list: List) -> bool {
         self.heads[usize::from(list)] == NIL
     }
@@ -193,7 +196,7 @@ impl<T> Arena<T> {
     }
 
     /// Empties everything and gives the memory back. Keys from before stay stale for ever.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = T> + use<T> {
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = T> + use<T, LISTS> {
         self.heads.fill(NIL);
         self.free = NIL;
         self.len = 0;
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_key_outlives_its_entry_without_naming_the_next_one_in_its_place() {
-        let mut arena = Arena::new(1);
+        let mut arena = Arena::<_, 1>::new();
         let (first, old) = arena.insert('a', 0);
         assert_eq!(arena.remove(first), Some('a'));
         let (second, new) = arena.insert('b', 0);
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn a_list_keeps_its_order_whichever_entry_leaves() {
         for gone in 0..4 {
-            let mut arena = Arena::new(1);
+            let mut arena = Arena::<_, 1>::new();
             for n in 0..4 {
                 let (index, _) = arena.insert(n, n);
                 arena.push_back(index, 0);

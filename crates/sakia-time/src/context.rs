@@ -95,13 +95,24 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 #[inline]
 pub(crate) fn find(id: u64) -> Option<Rc<Inner>> {
     STACK
-        .try_with(|stack| {
-            let stack = stack.borrow();
-            let frame = stack.frames.iter().rev().find(|f| f.timers.id() == id)?;
-            Some(Rc::clone(&frame.timers))
-        })
+        .try_with(|stack| Some(Rc::clone(find_in(&stack.borrow(), id)?)))
         .ok()
         .flatten()
+}
+
+/// Shows the timers of a number to `look`, which runs nobody else's code, if they were entered on this thread.
+#[inline]
+pub(crate) fn with<R>(id: u64, look: impl FnOnce(&Inner) -> R) -> Option<R> {
+    STACK
+        .try_with(|stack| find_in(&stack.borrow(), id).map(|timers| look(timers)))
+        .ok()
+        .flatten()
+}
+
+#[inline]
+fn find_in(stack: &Stack, id: u64) -> Option<&Rc<Inner>> {
+    let frame = stack.frames.iter().rev().find(|f| f.timers.id() == id)?;
+    Some(&frame.timers)
 }
 
 #[cfg(test)]

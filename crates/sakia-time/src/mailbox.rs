@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn mail_is_kept_while_the_box_is_open_and_thrown_away_afterwards() {
-        let (_, key) = Arena::new(0).insert((), 0);
+        let (_, key) = Arena::<_, 0>::new().insert((), 0);
         let mailbox = Mailbox::open();
         assert!(!mailbox.has_mail());
         Mailbox::post(mailbox.id(), key);

@@ -108,10 +108,7 @@ impl Registration {
     /// Leaves the wheel.
     fn release(&mut self) {
         if let State::Waiting { home, key } = mem::replace(&mut self.state, State::Idle) {
-            match context::find(home) {
-                Some(timers) => timers.unregister(key),
-                None => Mailbox::post(home, key),
-            }
+            leave(home, key);
         }
     }
 }
@@ -120,8 +117,17 @@ impl Drop for Registration {
     #[inline]
     fn drop(&mut self) {
         // What never waited pays for a comparison, not for a call.
-        if matches!(self.state, State::Waiting { .. }) {
-            self.release();
+        if let State::Waiting { home, key } = self.state {
+            leave(home, key);
         }
+    }
+}
+
+/// Takes an entry out of the timers `home`, wherever they are.
+fn leave(home: u64, key: Key) {
+    match context::with(home, |timers| timers.remove(key)) {
+        // The waker is somebody else's code: it is dropped when nothing is borrowed.
+        Some(waker) => drop(waker),
+        None => Mailbox::post(home, key),
     }
 }

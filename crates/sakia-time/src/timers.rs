@@ -399,10 +399,10 @@ impl Inner {
         self.wheel.borrow_mut().reset(key, tick)
     }
 
+    /// Takes an entry out; the caller drops its waker.
     #[inline]
-    pub(crate) fn unregister(&self, key: Key) {
-        let waker = self.wheel.borrow_mut().remove(key);
-        drop(waker);
+    pub(crate) fn remove(&self, key: Key) -> Option<Waker> {
+        self.wheel.borrow_mut().remove(key)
     }
 
     /// Returns when a tick is.
@@ -430,11 +430,15 @@ impl Inner {
     /// Takes timers out that were dropped elsewhere.
     #[inline]
     pub(crate) fn collect_mail(&self) {
-        if !self.mailbox.has_mail() {
-            return;
+        if self.mailbox.has_mail() {
+            self.open_mail();
         }
+    }
+
+    #[cold]
+    fn open_mail(&self) {
         for key in self.mailbox.collect() {
-            self.unregister(key);
+            drop(self.remove(key));
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn tick_of_deadline(nanos: u64) -> u64 {
 
 /// Timers by tick, each with a value that comes out when it fires.
 pub(crate) struct Wheel<T> {
-    arena: Arena<T>,
+    arena: Arena<T, LISTS>,
     /// Every tick up to here, itself included, is done.
     elapsed: u64,
     /// Which slots hold timers, a word a level.
@@ -54,14 +54,14 @@ pub(crate) struct Wheel<T> {
     smallest: Box<[u64]>,
     /// Which of the `FRESH` lists takes new timers.
     fresh: usize,
-    /// When those of the other one began, if it is not empty.
+    /// When those of the other one began, if there are any.
     begun: Option<u64>,
 }
 
 impl<T> Wheel<T> {
     pub(crate) fn new() -> Self {
         Wheel {
-            arena: Arena::new(LISTS),
+            arena: Arena::new(),
             elapsed: 0,
             occupied: [0; LEVELS],
             stale: [0; LEVELS],
@@ -94,7 +94,7 @@ impl<T> Wheel<T> {
     /// Says whether some timer has begun and is in no slot yet.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
-        self.begun.is_some()
+        self.begun.is_some() && !self.arena.is_list_empty(FRESH[1 - self.fresh])
     }
 
     /// Adds a timer for a tick.
@@ -117,7 +117,7 @@ impl<T> Wheel<T> {
     /// timer that is gone by then, as most limits are, was never hung.
     #[inline]
     pub(crate) fn settle(&mut self, now_nanos: u64) {
-        if self.begun.is_some() {
+        if self.has_begun() {
             self.hang_begun();
         }
         if self.has_fresh() {
@@ -129,7 +129,7 @@ impl<T> Wheel<T> {
     /// Hangs the timers that began before `now_nanos`; others cannot be due then.
     #[inline]
     pub(crate) fn hang_begun_before(&mut self, now_nanos: u64) {
-        if self.begun.is_some_and(|begun| begun < now_nanos) {
+        if self.has_begun() && self.begun.is_some_and(|begun| begun < now_nanos) {
             self.hang_begun();
         }
     }
@@ -176,8 +176,8 @@ impl<T> Wheel<T> {
     /// `false`: there is nothing to be done, and so all is done up to `now`.
     #[inline]
     pub(crate) fn begin_round(&mut self, now: u64) -> bool {
-        while let Some(index) = self.arena.pop_front(DUE) {
-            self.arena.push_back(index, FIRING);
+        if !self.arena.is_list_empty(DUE) {
+            self.fire_due();
         }
         if !self.arena.is_list_empty(FIRING) {
             return true;
@@ -190,6 +190,13 @@ impl<T> Wheel<T> {
             self.elapsed = self.elapsed.max(now);
         }
         reaches
+    }
+
+    /// Lets those that were due as they came fire.
+    fn fire_due(&mut self) {
+        while let Some(index) = self.arena.pop_front(DUE) {
+            self.arena.push_back(index, FIRING);
+        }
     }
 
     /// Takes out one timer that is due at tick `now`, earliest first. After `None`, all ticks up to `now` are done.
