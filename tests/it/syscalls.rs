@@ -325,6 +325,35 @@ fn writes() {
 }
 
 #[test]
+fn a_cached_file_is_opened_read_and_closed_by_three_calls() {
+    const NAME: &str = "syscalls::a_cached_file_is_opened_read_and_closed_by_three_calls";
+    let Some(calls) = calls(NAME, cached_files) else {
+        return;
+    };
+    // What a task may have of it in one poll is bounded: now and then the ring has a turn.
+    let all: usize = calls.values().sum();
+    assert!((3..=3 * COUNTED + 20).contains(&all), "{calls:?}");
+}
+
+fn cached_files() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), [7; 4096]).expect("it can be written");
+    run_clean(async {
+        let mut buf = Vec::with_capacity(4096);
+        for round in 0..WARM + COUNTED {
+            if round == WARM {
+                mark();
+            }
+            let file = File::open(file.path()).await.expect("it can be opened");
+            buf.clear();
+            (_, buf) = file.read_at(buf, 0).await.with_buf().expect("it is there");
+            file.close().await.expect("it is closed");
+        }
+        mark();
+    });
+}
+
+#[test]
 fn a_sleep_takes_one_enter_and_no_other_call() {
     const NAME: &str = "syscalls::a_sleep_takes_one_enter_and_no_other_call";
     let Some(calls) = calls(NAME, sleeps) else {

@@ -240,7 +240,7 @@ pub fn terminate() -> Signal {
 
 fn listen(watch: &'static Watch) -> io::Result<Listening> {
     let driver = Driver::admit(None)?;
-    let eventfd = KernelFd::adopt(driver.call(Call::Eventfd)? as RawFd);
+    let mut eventfd = KernelFd::adopt(driver.call(Call::Eventfd)? as RawFd);
     // The handler writes to it behind the seam's back: only this machine's own kernel has signals.
     let raw = eventfd.as_std()?.as_raw_fd();
     let eventfd = Fd::on(&driver, eventfd, Kind::Eventfd);

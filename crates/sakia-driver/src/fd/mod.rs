@@ -167,6 +167,8 @@ pub struct Descriptor {
     served: Cell<Option<bool>>,
     /// Whether reads of it may be answered on the spot; asked once, and again when somebody else may have changed its flags.
     answers: Cell<Option<bool>>,
+    /// Whether there are places to read from and write to; asked once.
+    places: Cell<Option<bool>>,
     /// Whether the peer is to be told the end (SHUT_WR) once the write that is under way has ended.
     fin: Cell<bool>,
     /// Who waits until no op names it any more.
@@ -214,6 +216,29 @@ impl Descriptor {
 
     pub(crate) fn note_answers(&self, may: bool) {
         self.answers.set(Some(may));
+    }
+
+    /// Whether it is something of which a place can be named.
+    pub(crate) fn has_places(&self) -> bool {
+        self.places.get().unwrap_or_else(|| {
+            let asked = self.driver.call(Call::Seek(self.raw, 0, libc::SEEK_CUR));
+            let errno = asked.err().and_then(|error| error.raw_os_error());
+            let places = errno != Some(libc::ESPIPE);
+            self.places.set(Some(places));
+            places
+        })
+    }
+
+    /// The ring is about to be handed an op that names it. O_NONBLOCK would change what the kernel does with it, also where the file itself takes no
+    /// notice: a splice gives up at once, and of a file that does not know how not to wait (those of /proc) io_uring believes that it does, and would
+    /// read it on this thread.
+    #[inline]
+    pub(crate) fn calm(&self) {
+        let mut fd = self.fd.take();
+        if let Some(fd) = &mut fd {
+            fd.calm();
+        }
+        self.fd.set(fd);
     }
 
     pub(crate) fn linger(&self) -> Linger {
@@ -328,6 +353,7 @@ impl Fd {
             linger: Cell::new(Linger::Unset),
             served: Cell::new(None),
             answers: Cell::new(None),
+            places: Cell::new(None),
             fin: Cell::new(false),
             closer: Cell::new(None),
             lanes: [Lane::default(), Lane::default()],
@@ -375,10 +401,10 @@ impl Fd {
     pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.came_from_outside();
         self.inner.answers.set(None);
-        let fd = self.inner.fd.take();
+        let mut fd = self.inner.fd.take();
         // An error here would come again, and with better words, where the descriptor is used.
         let _ = self.inner.driver.call(Call::Show(self.inner.raw));
-        let lent = fd.as_ref().map(|fd| fd.as_std().map(drop));
+        let lent = fd.as_mut().map(|fd| fd.as_std().map(drop));
         self.inner.fd.set(fd);
         lent.unwrap_or_else(|| Err(io::Error::other("the handle was closed")))?;
         // SAFETY: the descriptor is open (it was lent just now) and owned by `self.inner`, which this borrow keeps alive; it is taken out

@@ -207,6 +207,16 @@ fn write(fd: RawFd, buf: &[u8]) -> io::Result<u64> {
     retry(|| unsafe { libc::pwritev2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
 }
 
+/// fcntl(2): takes O_NONBLOCK off, and leaves the other status flags as they are.
+pub(super) fn clear_nonblock(fd: RawFd) {
+    // SAFETY: fcntl(2) with F_GETFL reads two integers.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    if flags >= 0 {
+        // SAFETY: fcntl(2) with F_SETFL reads three integers.
+        unsafe { libc::fcntl(fd, libc::F_SETFL, flags & !libc::O_NONBLOCK) };
+    }
+}
+
 /// close(2) of a number that its [`KernelFd`] has just given up.
 pub(super) fn close(raw: RawFd) -> io::Result<u64> {
     // SAFETY: the caller owned the number and has forgotten it, so nobody else closes it. On Linux the number is free after

@@ -12,12 +12,30 @@ use super::call;
 #[derive(Debug)]
 pub(crate) struct KernelFd {
     raw: RawFd,
+    /// Whether O_NONBLOCK is on it that nobody has asked for.
+    hasty: bool,
 }
 
 impl KernelFd {
     /// Takes ownership of a descriptor that a call, or a completion, has just brought: exactly once, and before anybody else can know the number.
     pub(crate) fn adopt(raw: RawFd) -> Self {
-        Self { raw }
+        Self { raw, hasty: false }
+    }
+
+    /// The same of one that was opened with O_NONBLOCK, so that the open did not wait, by who did not ask for it.
+    ///
+    /// The flag stays until it could be noticed: until the ring is handed an op on the descriptor, or code outside has it. What is only read on the spot,
+    /// and closed, needs no call to take it off.
+    pub(crate) fn adopt_hasty(raw: RawFd) -> Self {
+        Self { raw, hasty: true }
+    }
+
+    /// Takes O_NONBLOCK off, if it is there for us alone.
+    #[inline]
+    pub(crate) fn calm(&mut self) {
+        if std::mem::take(&mut self.hasty) {
+            call::clear_nonblock(self.raw);
+        }
     }
 
     pub(crate) fn raw(&self) -> RawFd {
@@ -40,7 +58,7 @@ impl KernelFd {
     ///
     /// # Errors
     /// When it is nothing outside; it is closed then.
-    pub(crate) fn into_std(self) -> io::Result<OwnedFd> {
+    pub(crate) fn into_std(mut self) -> io::Result<OwnedFd> {
         self.as_std()?;
         // SAFETY: the number is open in this process (`as_std` says whose it is) and owned by `self`, which forgets it.
         Ok(unsafe { OwnedFd::from_raw_fd(self.into_raw()) })
@@ -50,11 +68,12 @@ impl KernelFd {
     ///
     /// # Errors
     /// When it is nothing outside.
-    pub(crate) fn as_std(&self) -> io::Result<BorrowedFd<'_>> {
+    pub(crate) fn as_std(&mut self) -> io::Result<BorrowedFd<'_>> {
         #[cfg(feature = "sim")]
         if super::simulated::is_simulated(self.raw) {
             return Err(super::simulated::nothing_outside());
         }
+        self.calm();
         // SAFETY: the number was given out by this machine's kernel and is open as long as `self`, which the borrow keeps alive.
         Ok(unsafe { BorrowedFd::borrow_raw(self.raw) })
     }

@@ -17,6 +17,8 @@ use crate::ops::OpenHow;
 pub(crate) enum Answer {
     /// The result, as its completion would have told it.
     Done(i32),
+    /// The descriptor that an open has made, which has O_NONBLOCK for the open's sake.
+    Hasty(RawFd),
     /// It would wait, or fail: the usual way.
     Later,
     /// It is not tried again with this descriptor: its file does not know how not to wait.
@@ -26,13 +28,10 @@ pub(crate) enum Answer {
 /// What opens that make or empty something wait for: the disk.
 const CHANGES: u64 =
     (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64;
-/// What fcntl(2) sets; the other flags of an open are fixed.
-const SETTABLE: u64 =
-    (libc::O_APPEND | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u64;
 /// `RESOLVE_CACHED`, Linux 5.12.
 const RESOLVE_CACHED: u64 = 0x20;
 
-/// Tries to answer a submission. Nothing of it was handed over if the answer is not `Done`.
+/// Tries to answer a submission. Nothing of it was handed over if the answer is no result.
 pub(super) fn answer(sqe: &Sqe) -> Answer {
     if sqe.flags != 0 || sqe.ioprio != 0 || sqe.splice_fd_in != 0 {
         return Answer::Later;
@@ -152,13 +151,9 @@ fn open(dir: RawFd, path: u64, how: OpenHow) -> Answer {
             )
         }
     });
-    let Ok(fd) = opened else {
-        return Answer::Later;
-    };
-    if patient {
-        let settable = (how.flags & SETTABLE) as i32;
-        // SAFETY: fcntl(2) with F_SETFL reads three integers. It sets what the open has set already, without O_NONBLOCK.
-        unsafe { libc::fcntl(fd as RawFd, libc::F_SETFL, settable) };
+    match opened {
+        Ok(fd) if patient => Answer::Hasty(fd as RawFd),
+        Ok(fd) => Answer::Done(fd as RawFd),
+        Err(_) => Answer::Later,
     }
-    Answer::Done(fd as i32)
 }

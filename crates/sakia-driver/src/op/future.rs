@@ -155,7 +155,7 @@ impl<O: Op> Submit<O> {
         let mut sqe = Sqe::default();
         // SAFETY: at `Idle` the value is initialised. If `prepare` panics the stage is still `Idle` and the value is dropped as usual.
         let holds = unsafe { self.op.assume_init_mut() }.prepare(&mut sqe);
-        driver.submit(sqe, holds, O::YIELDS, O::LANE, waker)
+        driver.submit(sqe, holds, O::YIELDS, (O::LANE, O::PLACED), waker)
     }
 
     /// Drives the op to its end: gives it back, and how it ended.

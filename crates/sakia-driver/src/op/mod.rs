@@ -147,6 +147,10 @@ pub unsafe trait Op: Sized + 'static {
     #[doc(hidden)]
     const LANE: Option<Side> = None;
 
+    /// Whether it names a place of its first descriptor. What has no places refuses it.
+    #[doc(hidden)]
+    const PLACED: bool = false;
+
     /// Writes the submission, and names the descriptors that must stay open for it.
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds;
 

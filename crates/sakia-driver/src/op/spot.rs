@@ -7,12 +7,13 @@
 
 use std::cell::Cell;
 
-use super::Holds;
+use super::adopt::Adopts;
+use super::{Bare, Completion, Done, Holds};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
-use crate::kernel::abi::opcode;
+use crate::kernel::abi::{Cqe, opcode};
 use crate::kernel::call::Call;
-use crate::kernel::{Answer, Kernel, Sqe};
+use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
 
 /// How many answers a task may have in one poll.
 const BUDGET: u32 = 64;
@@ -51,6 +52,29 @@ impl Spot {
     }
 }
 
+/// A result that was had on the spot.
+pub(crate) struct Answered {
+    res: i32,
+    /// It is a descriptor with O_NONBLOCK that nobody has asked for.
+    hasty: bool,
+}
+
+impl Answered {
+    /// The completion, with the descriptor in its hands if it is one.
+    #[inline]
+    pub(crate) fn adopt(self, adopts: Adopts) -> Done {
+        let Self { res, hasty } = self;
+        if hasty {
+            return Done::Laden(Completion::new(res, 0, Some(KernelFd::adopt_hasty(res))));
+        }
+        adopts.adopt(Cqe {
+            user_data: 0,
+            res,
+            flags: 0,
+        })
+    }
+}
+
 impl Driver {
     /// A task is about to be polled: what of its ops can be done without waiting may be answered on the spot, up to a bound.
     ///
@@ -67,7 +91,7 @@ impl Driver {
 
     /// The result of a submission that can be answered without waiting. If it is a descriptor, the caller adopts it at once.
     #[inline(always)]
-    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Option<i32> {
+    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Option<Answered> {
         let fd = match (sqe.opcode, &holds.first) {
             (opcode::READ_FIXED, Some(fd)) if fd.has_slot() && self.spot().is_crowded() => {
                 return None;
@@ -86,7 +110,7 @@ impl Driver {
         may.then(|| self.ask(&copy, fd)).flatten()
     }
 
-    fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Option<i32> {
+    fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Option<Answered> {
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
             return None;
@@ -98,8 +122,9 @@ impl Driver {
             _ => 1,
         };
         spot.budget.set(spot.budget.get().saturating_sub(price));
-        let res = match (answer, fd) {
-            (Answer::Done(res), _) => res,
+        let answered = match (answer, fd) {
+            (Answer::Done(res), _) => Answered { res, hasty: false },
+            (Answer::Hasty(res), _) => Answered { res, hasty: true },
             (Answer::Never, Some(fd)) => {
                 fd.note_answers(false);
                 return None;
@@ -108,8 +133,20 @@ impl Driver {
         };
         spot.answers.set(spot.answers.get() + 1);
         core.table.count_answered();
-        Some(res)
+        Some(answered)
     }
+}
+
+/// What an op at a place is told that names something without places: a FIFO, a terminal, a socket. The ring would go on as if no place were named.
+///
+/// It is asked of what was not answered on the spot: an answer that names a place has shown that there are places.
+pub(crate) fn refused_place(holds: &Holds) -> Option<Done> {
+    let fd = holds.first.as_ref()?;
+    let refused = Bare {
+        res: -libc::ESPIPE,
+        flags: 0,
+    };
+    (!fd.has_places()).then_some(Done::Bare(refused))
 }
 
 impl Descriptor {

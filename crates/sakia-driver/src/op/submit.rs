@@ -4,11 +4,12 @@ use std::task::Waker;
 
 use super::adopt::Adopts;
 use super::lane::Side;
+use super::spot::refused_place;
 use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Done, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
-use crate::kernel::{Cqe, Kernel, Sqe};
+use crate::kernel::{Kernel, Sqe};
 
 /// What becomes of an op that is handed over.
 pub(crate) enum Sent {
@@ -29,7 +30,7 @@ impl Driver {
         mut sqe: Sqe,
         holds: Holds,
         yields: Yields,
-        lane: Option<Side>,
+        (lane, placed): (Option<Side>, bool),
         waker: &Waker,
     ) -> Result<Sent, Refusal> {
         if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
@@ -37,12 +38,10 @@ impl Driver {
             sqe.flags |= IOSQE_ASYNC;
         }
         let adopts = Adopts::new(yields, sqe.addr);
-        if let Some(res) = self.answer(&sqe, &holds) {
-            let done = adopts.adopt(Cqe {
-                user_data: 0,
-                res,
-                flags: 0,
-            });
+        let answer = self.answer(&sqe, &holds).map(|answered| answered.adopt(adopts));
+        let names_place = placed && sqe.off != u64::MAX;
+        let refused = || names_place.then(|| refused_place(&holds)).flatten();
+        if let Some(done) = answer.or_else(refused) {
             self.let_go_now(holds);
             return Ok(Sent::Answered(done));
         }
@@ -65,6 +64,10 @@ impl Driver {
         lane: Option<Side>,
         waker: &Waker,
     ) -> Result<Tag, Refusal> {
+        // The one door to the ring.
+        for named in [&holds.first, &holds.second].into_iter().flatten() {
+            named.calm();
+        }
         // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
         let waker = waker.clone();
         if self.phase() == Phase::Ended {

@@ -27,6 +27,7 @@ pub struct ReadAt<B> {
 unsafe impl<B: IoBufMut> Op for ReadAt<B> {
     type Output = BufResult<usize, B>;
     const CANCEL: Cancel = Cancel::Eager;
+    const PLACED: bool = true;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
@@ -77,6 +78,7 @@ pub struct WriteAt<B> {
 unsafe impl<B: IoBuf> Op for WriteAt<B> {
     type Output = BufResult<usize, B>;
     const CANCEL: Cancel = Cancel::Eager;
+    const PLACED: bool = true;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
@@ -161,6 +163,7 @@ pub struct ReadvAt<V> {
 unsafe impl<V: IoVecBufMut> Op for ReadvAt<V> {
     type Output = BufResult<usize, V>;
     const CANCEL: Cancel = Cancel::Eager;
+    const PLACED: bool = true;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
@@ -208,6 +211,7 @@ pub struct WritevAt<V> {
 unsafe impl<V: IoVecBuf> Op for WritevAt<V> {
     type Output = BufResult<usize, V>;
     const CANCEL: Cancel = Cancel::Eager;
+    const PLACED: bool = true;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);

@@ -3,7 +3,7 @@
 use sakia_buf::{IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use sakia_driver::{Submit, ops};
 
-use super::File;
+use super::{File, check_place};
 use crate::Request;
 
 /// Awaits [`File::read_at`].
@@ -43,7 +43,7 @@ impl File {
         if buf.bytes_total() == 0 {
             return Request::known((Ok(0), buf));
         }
-        match self.check_place(offset) {
+        match check_place(offset) {
             Ok(()) => Request::run(ops::read_at(&self.fd, buf, offset)),
             Err(error) => Request::known((Err(error), buf)),
         }
@@ -76,7 +76,7 @@ impl File {
         if buf.bytes_init() == 0 {
             return Request::known((Ok(0), buf));
         }
-        match self.check_place(offset) {
+        match check_place(offset) {
             Ok(()) => Request::run(ops::write_at(&self.fd, buf, 0, offset)),
             Err(error) => Request::known((Err(error), buf)),
         }
@@ -111,7 +111,7 @@ impl File {
         if bufs.total_capacity() == 0 {
             return Request::known((Ok(0), bufs));
         }
-        match self.check_place(offset) {
+        match check_place(offset) {
             Ok(()) => Request::run(ops::readv_at(&self.fd, bufs, offset)),
             Err(error) => Request::known((Err(error), bufs)),
         }
@@ -143,7 +143,7 @@ impl File {
         if bufs.total_init() == 0 {
             return Request::known((Ok(0), bufs));
         }
-        match self.check_place(offset) {
+        match check_place(offset) {
             Ok(()) => Request::run(ops::writev_at(&self.fd, bufs, offset)),
             Err(error) => Request::known((Err(error), bufs)),
         }

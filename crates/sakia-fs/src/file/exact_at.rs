@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use sakia_buf::{BufResult, IoBuf, IoBufMut, Slice};
 use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
 
-use super::File;
 use super::state::{State, in_all};
+use super::{File, check_place};
 
 /// A read into what is left of a buffer.
 type ReadPart<B> = Submit<ops::ReadAt<Slice<B>>>;
@@ -149,7 +149,7 @@ impl<B: IoBufMut> Future for ReadExactAt<'_, B> {
                 return Poll::Ready((Ok(()), buf));
             }
             let at = this.offset.saturating_add(this.filled as u64);
-            if let Err(error) = this.file.check_place(at) {
+            if let Err(error) = check_place(at) {
                 return Poll::Ready((Err(error), buf));
             }
             let part = buf.slice(this.filled..this.total);
@@ -195,7 +195,7 @@ impl<B: IoBuf> Future for WriteAllAt<'_, B> {
                 return Poll::Ready((Ok(()), buf));
             }
             let at = this.offset.saturating_add(this.written as u64);
-            if let Err(error) = this.file.check_place(at) {
+            if let Err(error) = check_place(at) {
                 return Poll::Ready((Err(error), buf));
             }
             this.state = State::Run(ops::write_at(&this.file.fd, buf, this.written, at));
@@ -236,7 +236,7 @@ impl Future for ReadToEndAt<'_> {
             }
             let mut buf = this.state.take();
             let at = this.offset.saturating_add(this.filled as u64);
-            if let Err(error) = make_room(&mut buf).and_then(|()| this.file.check_place(at)) {
+            if let Err(error) = make_room(&mut buf).and_then(|()| check_place(at)) {
                 return Poll::Ready((Err(error), buf));
             }
             let end = buf.len();

@@ -62,8 +62,6 @@ use crate::{Open, OpenOptions};
 /// ```
 pub struct File {
     fd: Fd,
-    /// Where the kernel's own cursor stood when we first asked; `None` if there is none.
-    origin: OnceCell<Option<u64>>,
     stream: RefCell<Option<Stream>>,
     /// Whether writes go to the end whatever the cursor says; not known at once of a descriptor from outside.
     append: OnceCell<bool>,
@@ -188,7 +186,6 @@ impl File {
     pub(crate) fn of(fd: Fd, append: Option<bool>) -> Self {
         Self {
             fd,
-            origin: OnceCell::new(),
             stream: RefCell::default(),
             append: append.map_or_else(OnceCell::new, OnceCell::from),
             kept: RefCell::default(),
@@ -219,27 +216,17 @@ impl File {
         sakia_driver::close(self.fd)
     }
 
-    /// Where the kernel's cursor stands, or `None` for what has no places: a FIFO, a terminal, a socket.
-    fn origin(&self) -> io::Result<Option<u64>> {
-        if let Some(known) = self.origin.get() {
-            return Ok(*known);
-        }
-        let origin = match self.fd.seek(0, SEEK_CUR) {
-            Ok(at) => Some(at),
-            Err(error) if error.raw_os_error() == Some(ESPIPE) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(*self.origin.get_or_init(|| origin))
-    }
-
-    /// What sequential operations go on with; found out at the first.
+    /// What sequential operations go on with; found out at the first, from where the kernel's own cursor stands.
     fn stream(&self) -> io::Result<Stream> {
         if let Some(known) = &*self.stream.borrow() {
             return Ok(known.clone());
         }
-        let stream = match self.origin()? {
-            Some(at) if has_cursor(self.fd.mode()?) => Stream::Cursor(Rc::new(Cell::new(at))),
-            _ => Stream::Pipe,
+        let stream = match self.fd.seek(0, SEEK_CUR) {
+            Ok(at) if has_cursor(self.fd.mode()?) => Stream::Cursor(Rc::new(Cell::new(at))),
+            Ok(_) => Stream::Pipe,
+            // A FIFO, a terminal, a socket.
+            Err(error) if error.raw_os_error() == Some(ESPIPE) => Stream::Pipe,
+            Err(error) => return Err(error),
         };
         self.stream.replace(Some(stream.clone()));
         Ok(stream)
@@ -267,19 +254,6 @@ impl File {
             .get_or_init(|| opened_to_append(&self.fd).unwrap_or(false))
     }
 
-    /// Checks that positioned operations make sense: the kernel's own would read from a FIFO as if there were no position, and at offset
-    /// `u64::MAX` as if the cursor were meant.
-    fn check_place(&self, offset: u64) -> io::Result<()> {
-        if i64::try_from(offset).is_err() {
-            let why = "an offset is at most i64::MAX";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        match self.origin()? {
-            Some(_) => Ok(()),
-            None => Err(io::Error::from_raw_os_error(ESPIPE)),
-        }
-    }
-
     /// Serves what a dropped `read_to_end` or `read_exact` gave back. `None` if there is nothing.
     fn serve_kept(&self, fill: impl FnOnce(&[u8]) -> usize) -> Option<usize> {
         let mut kept = self.kept.take();
@@ -298,6 +272,16 @@ impl File {
         bytes.append(&mut kept);
         *kept = bytes;
     }
+}
+
+/// Checks that an offset is one: at `u64::MAX` the kernel would take the cursor to be meant.
+#[inline]
+fn check_place(offset: u64) -> io::Result<()> {
+    if i64::try_from(offset).is_ok() {
+        return Ok(());
+    }
+    let why = "an offset is at most i64::MAX";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// Whether it is something whose reads and writes have a place; character devices and anonymous inodes follow the stream rule.
