@@ -274,7 +274,8 @@ fn a_read_of_a_cached_page_takes_one_call() {
         return;
     };
     let all: usize = calls.values().sum();
-    assert!((1..=AHEAD + COUNTED).contains(&all), "{calls:?}");
+    // The first that goes by the ring asks whether the file has places, and takes the open's O_NONBLOCK off: three calls, once.
+    assert!((1..=AHEAD + COUNTED + 3).contains(&all), "{calls:?}");
 }
 
 fn cached_reads() {

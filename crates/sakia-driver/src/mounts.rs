@@ -2,7 +2,7 @@
 //! never from the server itself.
 
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::driver::Driver;
 use crate::kernel::call::{Call, Device};
@@ -15,10 +15,10 @@ impl Driver {
         Some(device)
     }
 
-    /// Whether what a descriptor leads to has a server behind it. Where nothing with a server is mounted, it costs a look at the clock.
+    /// Whether what a descriptor leads to has a server behind it. Where nothing with a server is mounted, it costs a look at a cheap clock.
     pub(crate) fn is_served(&self, fd: RawFd) -> bool {
         self.refresh_mounts(ANY_AGE);
-        if !self.mounts().any_served() {
+        if !self.mounts().any_served {
             return false;
         }
         let Some(device) = self.device(fd) else {
@@ -34,7 +34,7 @@ impl Driver {
     }
 
     fn refresh_mounts(&self, age: Duration) {
-        let now = self.now();
+        let now = self.clock.roughly();
         if self.mounts().is_older(now, age) {
             let mut text = String::new();
             // Without a table no file is known to have a server.
@@ -48,7 +48,10 @@ impl Driver {
 #[derive(Debug, Default)]
 pub(crate) struct Mounts {
     known: Vec<((u32, u32), bool)>,
-    read: Option<Instant>,
+    /// Whether one of them has a server.
+    any_served: bool,
+    /// When the table was read, by [`Clock::roughly`](crate::Clock).
+    read: Option<Duration>,
 }
 
 /// How long an unknown device waits before the mount table is read again.
@@ -57,17 +60,13 @@ const UNKNOWN_AGE: Duration = Duration::from_millis(100);
 const ANY_AGE: Duration = Duration::from_secs(1);
 
 impl Mounts {
-    fn is_older(&self, now: Instant, age: Duration) -> bool {
-        self.read
-            .is_none_or(|read| now.saturating_duration_since(read) > age)
+    fn is_older(&self, now: Duration, age: Duration) -> bool {
+        self.read.is_none_or(|read| now.saturating_sub(read) > age)
     }
 
-    fn any_served(&self) -> bool {
-        self.known.iter().any(|(_, served)| *served)
-    }
-
-    fn learn(&mut self, text: &str, now: Instant) {
+    fn learn(&mut self, text: &str, now: Duration) {
         self.known = parse(text);
+        self.any_served = self.known.iter().any(|(_, served)| *served);
         self.read = Some(now);
     }
 
@@ -129,10 +128,11 @@ mod tests {
                     40 22 0:35 / /mnt/a\\040b rw shared:2 master:1 - fuse.sshfs me@host rw\n\
                     41 22 0:36 / /nfs rw - nfs4 server:/ rw\n\
                     42 22 0:37 / /o rw - overlay overlay rw\n";
-        let mounts = Mounts {
-            known: parse(text),
-            read: Some(Instant::now()),
-        };
+        let mut mounts = Mounts::default();
+        mounts.learn("22 1 254:0 / / rw - ext4 /dev/vda rw", Duration::ZERO);
+        assert!(!mounts.any_served);
+        mounts.learn(text, Duration::from_secs(1));
+        assert!(mounts.any_served);
         assert_eq!(mounts.find(254, 0), Some(false));
         assert_eq!(mounts.find(0, 35), Some(true));
         assert_eq!(mounts.find(0, 36), Some(true));

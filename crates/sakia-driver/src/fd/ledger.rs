@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -51,7 +51,7 @@ pub struct FdInfo {
     pub number: RawFd,
     /// What it is doing.
     pub state: FdState,
-    /// How long the driver has owned it; zero for one that has just arrived.
+    /// How long the driver has owned it, to some milliseconds; zero for one that has just arrived.
     pub age: Duration,
     /// The place in the source that asked for it: with the feature `track-origin`, for what a handle, an op or the close table has.
     pub origin: Option<&'static Location<'static>>,
@@ -73,7 +73,7 @@ impl fmt::Display for FdInfo {
 
 struct Line {
     descriptor: Weak<Descriptor>,
-    /// In nanoseconds since the first line, which is half as long as an `Instant`.
+    /// By [`Clock::roughly`](crate::Clock), in nanoseconds, which is half as long as a `Duration`.
     since: u64,
 }
 
@@ -81,16 +81,13 @@ struct Line {
 #[derive(Default)]
 pub(crate) struct Ledger {
     lines: Slab<Line>,
-    /// When the first line was written.
-    begin: Option<Instant>,
     closed: [Cell<u64>; Kind::ALL.len()],
 }
 
 impl Ledger {
     pub(crate) fn count_close(&self, kind: Kind) {
-        if let Some(at) = Kind::ALL.iter().position(|each| *each == kind) {
-            self.closed[at].set(self.closed[at].get() + 1);
-        }
+        let closed = &self.closed[kind as usize];
+        closed.set(closed.get() + 1);
     }
 
     pub(crate) fn closed(&self) -> Vec<(Kind, u64)> {
@@ -115,10 +112,8 @@ fn arrived((number, kind): (RawFd, Kind)) -> FdInfo {
 
 impl Driver {
     pub(crate) fn enter_descriptor(&self, descriptor: Weak<Descriptor>) -> u32 {
-        let now = self.now();
+        let since = self.clock.roughly().as_nanos() as u64;
         let mut ledger = self.ledger();
-        let begin = *ledger.begin.get_or_insert(now);
-        let since = (now - begin).as_nanos() as u64;
         // There are not so many descriptors.
         ledger.lines.insert(Line { descriptor, since }) as u32
     }
@@ -132,14 +127,14 @@ impl Driver {
         let now = self.now();
         let mut list = self.own_fds();
         let ledger = self.ledger();
-        let begin = ledger.begin.unwrap_or(now);
+        let roughly = self.clock.roughly();
         for (_, line) in &ledger.lines {
             let Some(descriptor) = line.descriptor.upgrade() else {
                 continue;
             };
             // One count is the upgrade's own.
             let in_flight = Rc::strong_count(&descriptor) - 1 > descriptor.handles.get() as usize;
-            let age = now - begin - Duration::from_nanos(line.since);
+            let age = roughly.saturating_sub(Duration::from_nanos(line.since));
             list.push(FdInfo {
                 kind: descriptor.kind(),
                 number: descriptor.raw(),

@@ -66,6 +66,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Each at its own place: `kind as usize`.
     pub(crate) const ALL: [Self; 16] = [
         Self::File,
         Self::Directory,
@@ -456,6 +457,13 @@ impl Fd {
         self.inner.closer.set(Some(Box::new(waker.clone())));
     }
 
+    /// Takes the number out to hand it to code outside, if nobody else names the descriptor.
+    pub(crate) fn take_to_show(&self) -> Option<KernelFd> {
+        let fd = self.take()?;
+        let _ = self.inner.driver.call(Call::Show(fd.raw()));
+        Some(fd)
+    }
+
     /// Takes the number out if nobody else names the descriptor. The handle is an empty shell afterwards.
     pub(crate) fn take(&self) -> Option<KernelFd> {
         if self.is_busy() || !self.is_unique() {
@@ -463,7 +471,6 @@ impl Fd {
         }
         let fd = self.inner.fd.take()?;
         self.inner.leave_slot();
-        let _ = self.inner.driver.call(Call::Show(self.inner.raw));
         self.inner.driver.forget_descriptor(self.inner.ledger);
         Some(fd)
     }

@@ -23,6 +23,8 @@ impl Fd {
             return Ok(true);
         }
         driver.takes_ops()?;
+        // The ring notes now, and for good, whether the file knows how not to wait.
+        inner.calm();
         let slot = driver.core().kernel.add_file(inner.raw)?;
         inner.slot.set(slot);
         Ok(slot.is_some())

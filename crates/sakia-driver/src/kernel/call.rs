@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use super::KernelFd;
 use crate::addr::SockAddr;
@@ -205,6 +206,15 @@ fn write(fd: RawFd, buf: &[u8]) -> io::Result<u64> {
     };
     // SAFETY: one iovec, which describes `buf`, borrowed for the call and only read.
     retry(|| unsafe { libc::pwritev2(fd, &raw const iov, 1, -1, libc::RWF_NOWAIT) })
+}
+
+/// clock_gettime(2) of CLOCK_MONOTONIC_COARSE: the time of the last tick.
+pub(super) fn coarse_time() -> Duration {
+    // SAFETY: an all-zero timespec is a value of that type: it is made of integers.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `time` is ours for the whole call, which fails for no clock that Linux has.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// fcntl(2): takes O_NONBLOCK off, and leaves the other status flags as they are.

@@ -48,7 +48,9 @@ impl OpenHow {
 #[derive(Debug)]
 pub struct Open {
     path: CString,
-    how: Box<OpenHow>,
+    how: OpenHow,
+    /// The same, where it is the kernel that reads it: openat2 alone.
+    lent: Option<Box<OpenHow>>,
     dir: Option<FdRef>,
 }
 
@@ -67,7 +69,7 @@ unsafe impl Op for Open {
             Sqe::rw(opcode::OPENAT, dir, path, self.how.mode as u32, 0)
                 .op_flags(self.how.flags as u32)
         } else {
-            let how = std::ptr::from_ref::<OpenHow>(&self.how) as u64;
+            let how = std::ptr::from_ref(&**self.lent.insert(Box::new(self.how))) as u64;
             Sqe::rw(opcode::OPENAT2, dir, path, size_of::<OpenHow>() as u32, how)
         };
         holds
@@ -103,7 +105,8 @@ pub fn open(dir: Option<&Fd>, path: &Path, how: OpenHow) -> io::Result<Opening> 
     let how = OpenHow { flags, mode, ..how };
     let op = Open {
         path: c_path(path)?,
-        how: Box::new(how),
+        how,
+        lent: None,
         dir: dir.map(|dir| dir.inner().clone()),
     };
     Ok(Opening {
@@ -120,8 +123,8 @@ pub struct Opening {
     op: Submit<Open>,
     /// Whether it would still wait for closes that are pending.
     patient: bool,
-    /// It waits, and will open this.
-    waiting: Option<(Relief, Open)>,
+    /// It waits, and will open this. Boxed: it is rare, and opens are moved.
+    waiting: Option<Box<(Relief, Open)>>,
     origin: Origin,
 }
 
@@ -138,15 +141,15 @@ impl Future for Opening {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            if let Some((relief, _)) = &mut this.waiting {
-                ready!(Pin::new(relief).poll(cx));
+            if let Some(waiting) = &mut this.waiting {
+                ready!(Pin::new(&mut waiting.0).poll(cx));
             }
-            if let Some((_, op)) = this.waiting.take() {
-                this.op = Submit::new(op);
+            if let Some(waiting) = this.waiting.take() {
+                this.op = Submit::new(waiting.1);
             }
             let (op, done) = ready!(this.op.poll_end(cx));
             match Relief::of(done.errno()).filter(|_| this.patient) {
-                Some(relief) => this.waiting = Some((relief, op)),
+                Some(relief) => this.waiting = Some(Box::new((relief, op))),
                 None => {
                     let opened = op.complete(done);
                     return Poll::Ready(opened.map(|fd| fd.asked_at(this.origin)));

@@ -135,7 +135,7 @@ impl Future for Release {
             leftovers.add(leftover);
         }
         let owned = fd
-            .take()
+            .take_to_show()
             .ok_or_else(|| io::Error::other("the descriptor was closed"))
             .and_then(KernelFd::into_std);
         self.fd = None;
