@@ -193,10 +193,10 @@ fn twenty_thousand_ops_in_flight_are_drained_in_well_under_a_second() {
                 let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
                 runtime.block_on(async {
                     // One descriptor, many ops: each waits for a datagram that never comes.
-                    // A file has no such read, so the driver's is taken.
+                    // A file has no such read, so the driver's is taken; at -1, which is where a stream stands.
                     let socket = Fd::new(ours.into(), Kind::Socket).expect("a runtime is current");
                     for _ in 0..20_000 {
-                        sakia::spawn(ops::read_at(&socket, Vec::with_capacity(1), 0));
+                        sakia::spawn(ops::read_at(&socket, Vec::with_capacity(1), u64::MAX));
                     }
                     // Every task is polled once, so every op is in the ring.
                     laps(20_000 / 64).await;
