@@ -479,6 +479,8 @@ impl Driver {
             return Ok(Entered::Dead);
         }
         let wait = match park {
+            // What was lost would be waited for without end.
+            _ if self.phase() == Phase::Dead => Wait::No,
             Park::No => Wait::No,
             Park::For(time) if time.is_zero() => Wait::No,
             Park::For(time) => Wait::For(time),
@@ -578,3 +580,6 @@ impl fmt::Debug for Driver {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;
