@@ -4,6 +4,7 @@
 
 mod dice;
 mod differential;
+mod ends;
 mod laws;
 mod local;
 mod model;
