@@ -70,7 +70,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "mutants",
-        about: "cargo-mutants where the promise rests: [FILE…]; takes an hour",
+        about: "cargo-mutants where the promise rests: [FILE…]; takes hours",
         run: Run::With(mutants::run),
     },
     Command {
