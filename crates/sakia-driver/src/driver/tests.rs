@@ -7,16 +7,21 @@ use super::*;
 use crate::on_model::{Count, open, poll};
 use crate::{Fd, SimConfig, Simulation, ops};
 
-/// A driver whose kernel loses every completion.
-fn loser(entries: u32) -> (Rc<Driver>, Simulation) {
+/// A driver whose queue has so many entries, on this kernel.
+fn driver_of(entries: u32, sim: SimConfig) -> (Rc<Driver>, Simulation) {
     let config = Config {
-        kernel: KernelChoice::Sim(SimConfig::new(1).lost_completions(1.0)),
+        kernel: KernelChoice::Sim(sim),
         entries,
         ..Config::default()
     };
     let driver = Driver::new(&config).expect("a model");
     let simulation = driver.simulation().expect("it was chosen");
     (driver, simulation)
+}
+
+/// The same, on a kernel that loses every completion.
+fn loser(entries: u32) -> (Rc<Driver>, Simulation) {
+    driver_of(entries, SimConfig::new(1).lost_completions(1.0))
 }
 
 /// How many completions the kernel has lost.
@@ -167,4 +172,55 @@ fn a_wake_that_is_queued_between_two_turns_is_run_by_one_that_does_not_park() {
     driver.wake_later(count.clone().into());
     turn(&driver);
     assert_eq!(count.wakes(), 1);
+}
+
+#[test]
+fn a_rest_finds_what_is_to_be_done_each_thing_alone() {
+    let Some(driver) = idle() else { return };
+    let _fd = driver.wake_fd().expect("a descriptor is free");
+    assert!(!driver.rest(|| false), "nothing is to be done");
+    turn(&driver);
+    assert!(driver.rest(|| true), "the caller has something");
+    turn(&driver);
+    driver.wake_later(Waker::noop().clone());
+    assert!(driver.rest(|| false), "a wake");
+    turn(&driver);
+    let (ours, _peer) = stream(&driver);
+    let mut read = ops::recv(&ours, vec![0; 8]);
+    assert!(poll(&driver, &mut read, Waker::noop()).is_pending());
+    turn(&driver);
+    drop(read);
+    assert!(
+        driver.rest(|| false),
+        "a cancel that nobody has come before"
+    );
+    turn(&driver);
+    turn(&driver);
+    assert!(!driver.rest(|| false), "the read has ended");
+    driver.core().backlog.push_back(Sqe::default());
+    assert!(driver.rest(|| false), "what did not fit the queue");
+    driver.core().backlog.clear();
+}
+
+#[test]
+fn what_does_not_fit_the_queue_of_a_kernel_without_memory_is_handed_over_by_later_turns() {
+    let (driver, _) = driver_of(4, SimConfig::new(1).busy(0.9));
+    let mut opens: Vec<_> = (0..40).map(|_| open(&driver, "/tmp/file")).collect();
+    opens.retain_mut(|open| poll(&driver, open, Waker::noop()).is_pending());
+    assert!(driver.core().has_backlog(), "the queue holds four");
+    for _ in 0..10_000 {
+        let turned = driver.turn(Park::For(Duration::from_millis(1)), || false);
+        turned.expect("a turn");
+        opens.retain_mut(|open| poll(&driver, open, Waker::noop()).is_pending());
+    }
+    assert_eq!(opens.len(), 0);
+}
+
+#[test]
+fn a_turn_that_may_park_and_has_nothing_to_do_parks() {
+    let Some(driver) = idle() else { return };
+    let start = std::time::Instant::now();
+    let time = Duration::from_millis(5);
+    driver.turn(Park::For(time), || false).expect("a turn");
+    assert!(start.elapsed() >= time);
 }
