@@ -11,7 +11,7 @@ use sakia::net::TcpListener;
 use sakia::net::pipe::pipe;
 use sakia::{KernelChoice, Runtime};
 use sakia_tests::{
-    Limit, drop_to_user, fds, in_child, leaves_nothing, play_old_kernel, set_limit, skip,
+    Limit, drop_to_user, fds, fork, in_child, leaves_nothing, play_old_kernel, set_limit, skip,
 };
 
 use crate::support::{laps, poll_once};
@@ -171,6 +171,26 @@ fn a_listener_that_is_shown_blocks_as_its_owner_left_it_and_accepts_as_before() 
         listener.accept().await.expect("it has connected");
     });
     end(runtime);
+}
+
+#[test]
+fn a_listener_that_a_forked_child_shows_still_waits_for_nobody_in_its_parent() {
+    const NAME: &str =
+        "emulated::a_listener_that_a_forked_child_shows_still_waits_for_nobody_in_its_parent";
+    in_child(NAME, || {
+        let runtime = emulated();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let listed = sakia::fds();
+            let listed = listed.iter().find(|fd| fd.kind == sakia::Kind::TcpListener);
+            let number = listed.expect("it is listed").number;
+            assert!(is_nonblocking(number));
+            let shown = || i32::from(listener.as_fd().as_raw_fd() != number);
+            assert!(fork(shown).success());
+            assert!(is_nonblocking(number), "both have the same open file");
+        });
+        end(runtime);
+    });
 }
 
 /// Row 21's witness, the other way round: what /proc has more is what the ledger has.

@@ -274,6 +274,15 @@ impl Descriptor {
         !watched && Rc::strong_count(self) > 1
     }
 
+    /// Takes off what the kernel below has set on it for itself: code outside will see it.
+    fn show(&self) {
+        // A forked child shares the open file with its parent, whose kernel goes by what it has set.
+        if !self.driver.is_forked() {
+            // An error here would come again, and with better words, where the descriptor is used.
+            let _ = self.driver.call(Call::Show(self.raw));
+        }
+    }
+
     /// An op has let go of it: who waits for that?
     #[inline]
     pub(crate) fn take_closer(&self) -> Option<Waker> {
@@ -403,8 +412,7 @@ impl Fd {
         self.came_from_outside();
         self.inner.answers.set(None);
         let mut fd = self.inner.fd.take();
-        // An error here would come again, and with better words, where the descriptor is used.
-        let _ = self.inner.driver.call(Call::Show(self.inner.raw));
+        self.inner.show();
         let lent = fd.as_mut().map(|fd| fd.as_std().map(drop));
         self.inner.fd.set(fd);
         lent.unwrap_or_else(|| Err(io::Error::other("the handle was closed")))?;
@@ -460,7 +468,7 @@ impl Fd {
     /// Takes the number out to hand it to code outside, if nobody else names the descriptor.
     pub(crate) fn take_to_show(&self) -> Option<KernelFd> {
         let fd = self.take()?;
-        let _ = self.inner.driver.call(Call::Show(fd.raw()));
+        self.inner.show();
         Some(fd)
     }
 
