@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::SimConfig;
+use crate::addr::SockAddr;
 use crate::graveyard::{graves, reap};
 use crate::on_model::{Count, driver, file, open, poll, turn};
+use crate::op::lane::{Accepted, Leftover, Side};
 
 /// A close of a descriptor that the kernel has, as far as the table knows.
 fn pretend(driver: &Driver, raw: RawFd, file: Option<Device>, kind: Kind, awaited: bool) -> usize {
@@ -213,6 +215,27 @@ fn a_socket_that_may_linger_is_closed_by_a_worker_whoever_has_set_that() {
         }
     }
     assert_eq!(drained(&driver), 2);
+}
+
+#[test]
+fn a_connection_that_nobody_has_taken_is_closed_with_its_listener_as_it_has_to_be() {
+    let (driver, simulation) = driver(SimConfig::new(1));
+    let before = simulation.open_descriptors();
+    for lingers in [false, true] {
+        let listener = Fd::on(&driver, socket(&driver, false), Kind::TcpListener);
+        let arrived = Leftover::Connection(Accepted {
+            fd: socket(&driver, lingers),
+            peer: SockAddr::none(),
+        });
+        listener.inner().lane(Side::In).put_back(arrived);
+        drop(listener);
+        if lingers {
+            assert_eq!(pending_of(&driver), [Kind::Socket]);
+        } else {
+            assert_eq!(simulation.open_descriptors(), before);
+        }
+    }
+    assert_eq!(drained(&driver), 1);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::driver::Driver;
 use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
 use crate::op::Refusal;
-use crate::op::lane::{Lane, Side};
+use crate::op::lane::{Lane, Leftover, Side};
 
 pub use ledger::{FdInfo, FdState};
 pub use origin::Origin;
@@ -309,6 +309,12 @@ impl Drop for Descriptor {
             self.driver.forget_descriptor(self.ledger);
             let how = self.driver.how_to_close(self);
             self.driver.end_descriptor(fd, self.what(), how);
+        }
+        // What arrived and nobody took. A connection lingers if its listener did, so it may not be closed by a mere drop.
+        while let Some(leftover) = self.lane(Side::In).take() {
+            if let Leftover::Connection(connection) = leftover {
+                self.driver.close_unseen(connection.fd);
+            }
         }
     }
 }
