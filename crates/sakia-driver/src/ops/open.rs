@@ -77,7 +77,8 @@ unsafe impl Op for Open {
 
     fn complete(self, done: Completion) -> Self::Output {
         let flags = self.how.flags as i32;
-        let kind = if flags & libc::O_DIRECTORY == libc::O_DIRECTORY {
+        // O_TMPFILE, which makes a file, has the bit of O_DIRECTORY too.
+        let kind = if flags & libc::O_TMPFILE == libc::O_DIRECTORY {
             Kind::Directory
         } else {
             Kind::File

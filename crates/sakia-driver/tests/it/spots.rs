@@ -235,7 +235,8 @@ fn opens_that_make_something_or_may_wait_are_left_to_the_ring_and_a_fifo_holds_u
         };
         let mut open = ops::open(None, path, how(flags)).unwrap();
         assert!(poll(&driver, &mut open).is_pending());
-        drop(block_on(&driver, open));
+        let fd = block_on(&driver, open).unwrap();
+        assert_eq!(fd.kind(), Kind::File, "O_TMPFILE has a directory's bit");
     }
     assert_eq!(driver.answered_on_the_spot(), 0);
     // As the ring does at its first try: nobody writes, and the open does not wait for somebody.
