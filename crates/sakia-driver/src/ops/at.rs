@@ -122,13 +122,17 @@ pub fn write_at<B: IoBuf>(fd: &Fd, buf: B, skip: usize, offset: u64) -> Submit<W
 /// A list of buffers as the kernel reads it: `struct iovec` each.
 pub(super) type IoVecs = Box<[libc::iovec]>;
 
-/// The most entries that the kernel takes (UIO_MAXIOV); a longer list is cut, as a short read or write.
+/// The most entries that the kernel takes (UIO_MAXIOV); where bytes follow bytes a longer list is cut, as a short read or write.
 pub(super) const MAX_IOV: usize = 1024;
 
-pub(super) fn iovecs_to_write<V: IoVecBuf>(bufs: &V) -> IoVecs {
+/// No bound: a message is not cut, the kernel refuses what has too many parts (EMSGSIZE).
+pub(super) const WHOLE: usize = usize::MAX;
+
+/// The buffers that have something, `most` of them.
+pub(super) fn iovecs_to_write<V: IoVecBuf>(bufs: &V, most: usize) -> IoVecs {
     let mut list = Vec::new();
     bufs.for_each(&mut |ptr, len| {
-        if len > 0 && list.len() < MAX_IOV {
+        if len > 0 && list.len() < most {
             list.push(libc::iovec {
                 iov_base: ptr.cast_mut().cast(),
                 iov_len: len,
@@ -138,10 +142,11 @@ pub(super) fn iovecs_to_write<V: IoVecBuf>(bufs: &V) -> IoVecs {
     list.into_boxed_slice()
 }
 
-pub(super) fn iovecs_to_fill<V: IoVecBufMut>(bufs: &mut V) -> IoVecs {
+/// The buffers that have room, `most` of them.
+pub(super) fn iovecs_to_fill<V: IoVecBufMut>(bufs: &mut V, most: usize) -> IoVecs {
     let mut list = Vec::new();
     bufs.for_each_mut(&mut |ptr, len| {
-        if len > 0 && list.len() < MAX_IOV {
+        if len > 0 && list.len() < most {
             list.push(libc::iovec {
                 iov_base: ptr.cast(),
                 iov_len: len,
@@ -167,7 +172,7 @@ unsafe impl<V: IoVecBufMut> Op for ReadvAt<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_fill(&mut self.bufs);
+        self.list = iovecs_to_fill(&mut self.bufs, MAX_IOV);
         *sqe = Sqe::rw(
             opcode::READV,
             fd.raw(),
@@ -215,7 +220,7 @@ unsafe impl<V: IoVecBuf> Op for WritevAt<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_write(&self.bufs);
+        self.list = iovecs_to_write(&self.bufs, MAX_IOV);
         *sqe = Sqe::rw(
             opcode::WRITEV,
             fd.raw(),

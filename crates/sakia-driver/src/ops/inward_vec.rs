@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use sakia_buf::{BufResult, IoVecBufMut};
 
-use super::at::{IoVecs, iovecs_to_fill};
+use super::at::{IoVecs, MAX_IOV, iovecs_to_fill};
 use super::inward::Stream;
 use super::recv_message::gather;
 use super::{Aim, aimed};
@@ -32,7 +32,7 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_fill(&mut self.bufs);
+        self.list = iovecs_to_fill(&mut self.bufs, MAX_IOV);
         let offset = self.cursor.as_ref().map_or(u64::MAX, |cursor| cursor.get());
         *sqe = Sqe::rw(
             opcode::READV,

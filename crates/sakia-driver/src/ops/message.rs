@@ -9,7 +9,7 @@ use std::ptr;
 
 use sakia_buf::{BufResult, IoBuf, IoVecBuf};
 
-use super::at::{IoVecs, iovecs_to_write};
+use super::at::{IoVecs, MAX_IOV, WHOLE, iovecs_to_write};
 use super::{Aim, aimed};
 use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind};
@@ -190,7 +190,7 @@ unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_write(&self.bufs);
+        self.list = iovecs_to_write(&self.bufs, MAX_IOV);
         *sqe = if self.pipe {
             let (list, len) = (self.list.as_ptr() as u64, self.list.len() as u32);
             Sqe::rw(opcode::WRITEV, fd.raw(), list, len, u64::MAX)
@@ -291,7 +291,8 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_write(&self.bufs);
+        let most = if self.stream { MAX_IOV } else { WHOLE };
+        self.list = iovecs_to_write(&self.bufs, most);
         self.header.lend_list(&mut self.list);
         if self.named {
             self.header.name_to_read();
@@ -355,7 +356,8 @@ impl<V: IoVecBuf> LaneOp for SendFds<V> {
 /// Sends one datagram or record, or a beginning of the buffers on a stream, and these descriptors with it (`IORING_OP_SENDMSG`, Linux 5.3;
 /// sendmsg(2), SCM_RIGHTS in unix(7)): to `to`, or to the connected peer.
 ///
-/// The receiver gets descriptors of its own; these come back with the buffers. The kernel takes at most 253.
+/// The receiver gets descriptors of its own; these come back with the buffers. The kernel takes at most 253. It takes no
+/// datagram and no record in more than 1024 buffers (EMSGSIZE); on a stream the first 1024 are used.
 pub fn send_with_fds<V: IoVecBuf>(
     fd: &Fd,
     bufs: V,

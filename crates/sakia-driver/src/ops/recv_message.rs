@@ -8,7 +8,7 @@ use std::io;
 
 use sakia_buf::{BufResult, IoVecBufMut};
 
-use super::at::{IoVecs, iovecs_to_fill};
+use super::at::{IoVecs, MAX_IOV, iovecs_to_fill};
 use super::message::Header;
 use super::{Aim, aimed};
 use crate::addr::SockAddr;
@@ -128,7 +128,7 @@ unsafe impl<V: IoVecBufMut> Op for RecvMsg<V> {
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
-        self.list = iovecs_to_fill(&mut self.bufs);
+        self.list = iovecs_to_fill(&mut self.bufs, MAX_IOV);
         self.header.lend_list(&mut self.list);
         self.header.name_to_write();
         self.header.lend_room(&mut self.control);
@@ -282,7 +282,7 @@ fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, takes: bool) -> Laned<R
 /// Receives one datagram or record, or what is there of a stream, with its sender and what came beside it (`IORING_OP_RECVMSG`, Linux 5.3;
 /// recvmsg(2)).
 ///
-/// What does not fit the buffers is cut off, as in recv(2), and it is said.
+/// What does not fit the buffers, of which the first 1024 are used, is cut off, as in recv(2), and it is said.
 ///
 /// # Cancellation
 /// A message that arrives for a future that was dropped is given to the next call, with its descriptors.

@@ -188,7 +188,7 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     ///
-    /// As sendmsg(2): `InvalidInput` for more than 253 descriptors.
+    /// As sendmsg(2): `InvalidInput` for more than 253 descriptors, EMSGSIZE for more than 1024 buffers, of which nothing is sent then.
     #[doc(alias = "SCM_RIGHTS")]
     pub fn send_with_fds<V: IoVecBuf>(&self, bufs: V, fds: Vec<OwnedFd>) -> SendWithFds<'_, V> {
         message::send_with_fds(&self.fd, bufs, fds, None)

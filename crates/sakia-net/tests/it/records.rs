@@ -245,6 +245,32 @@ fn descriptors_arrive_in_order_with_the_byte_that_they_were_sent_with() {
 }
 
 #[test]
+fn a_record_of_more_parts_than_the_kernel_takes_is_refused_and_a_stream_takes_their_beginning() {
+    run(async {
+        let parts = vec!["x"; 1025];
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let (c, d) = UnixSeqpacket::pair().unwrap();
+        let (e, f) = UnixStream::pair().unwrap();
+        let refused = [
+            a.send_with_fds(parts.clone(), Vec::new()).await.0,
+            c.send_with_fds(parts.clone(), Vec::new()).await.0,
+        ];
+        for refused in refused {
+            let error = refused.expect_err("a part of it would be another message");
+            assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+        }
+        // Nothing of them was sent: what comes first is what was sent next.
+        a.send("next").await.0.unwrap();
+        assert_eq!(b.recv(Vec::with_capacity(2048)).await.1, b"next");
+        c.send("next").await.0.unwrap();
+        assert_eq!(d.recv(Vec::with_capacity(2048)).await.1, b"next");
+        let (sent, _) = e.send_with_fds(parts, Vec::new()).await;
+        assert_eq!(sent.unwrap(), 1024);
+        assert_eq!(f.read(Vec::with_capacity(2048)).await.1.len(), 1024);
+    });
+}
+
+#[test]
 fn a_cancelled_send_gives_its_descriptors_back_and_a_cancelled_receive_its_buffers() {
     run(async {
         let (a, b) = UnixSeqpacket::pair().unwrap();
