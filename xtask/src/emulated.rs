@@ -21,8 +21,8 @@ const SHORT: [(&str, &str); 3] = [
     ("sakia-tests", "tests"),
 ];
 const LONG: &[&str] = &["sakia-fs", "sakia", "sakia-compat", "sakia-serve"];
-/// Programs of tests that are left out: of a model of a kernel, and of what io_uring costs (here a file's job is a box for its thread).
-const OTHERS: [&str; 2] = ["sim", "allocations"];
+/// The program of tests that the short form leaves out: it is of a model of a kernel.
+const OTHERS: [&str; 1] = ["sim"];
 /// What the compiler says of attributes: no kernel has a part in it.
 const SAME: &str = "attributes::";
 
