@@ -1,9 +1,13 @@
 //! Buffers of the pool and the tasks that hold them: whatever way a task ends, its buffers come back.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sakia::net::UnixStream;
 use sakia::{PoolConfig, Runtime};
+
+use crate::support::until;
 
 /// A runtime whose pool has one buffer.
 fn runtime() -> Runtime {
@@ -19,19 +23,22 @@ fn a_task_that_panics_or_is_aborted_with_the_only_buffer_gives_it_to_who_waits()
         for panics in [true, false] {
             let (ours, peer) = UnixStream::pair().unwrap();
             peer.write_all("held").await.0.unwrap();
+            let (held, go_on) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+            let (holds, may_go_on) = (held.clone(), go_on.clone());
             let holder = sakia::spawn(async move {
                 let _held = ours.read_pooled().await;
-                sakia::time::sleep(Duration::from_millis(20)).await;
+                holds.set(true);
+                until(|| may_go_on.get()).await;
                 assert!(!panics, "as it is meant");
-                std::future::pending::<()>().await;
             });
-            sakia::yield_now().await;
-            sakia::time::sleep(Duration::from_millis(5)).await;
+            until(|| held.get()).await;
             let (other, peer) = UnixStream::pair().unwrap();
             peer.write_all("next").await.0.unwrap();
             let waits = sakia::time::timeout(Duration::from_millis(5), other.read_pooled()).await;
             assert!(waits.is_err(), "the only buffer is held");
-            if !panics {
+            if panics {
+                go_on.set(true);
+            } else {
                 holder.abort();
             }
             let got = sakia::time::timeout(Duration::from_secs(10), other.read_pooled()).await;

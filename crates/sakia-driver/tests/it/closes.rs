@@ -11,6 +11,10 @@ use sakia_driver::{FdState, Kind, ops};
 
 use crate::help::{Count, adopt, block_on, driver, end, fill, pair, poll, poll_by, turns};
 
+/// How long a socket lingers, in seconds, and what is clearly less.
+const LINGER: u16 = 2;
+const NOT_LINGERED: Duration = Duration::from_secs(1);
+
 fn is_open(raw: i32) -> bool {
     // SAFETY: F_GETFD reads a number.
     unsafe { libc::fcntl(raw, libc::F_GETFD) != -1 }
@@ -125,18 +129,14 @@ fn a_socket_with_linger_is_closed_by_the_table_and_does_not_block_the_drop() {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     let ours = adopt(&driver, client, Kind::TcpStream);
-    ours.set_linger(Some(1)).unwrap();
+    ours.set_linger(Some(LINGER)).unwrap();
     // What was sent and not taken keeps such a close waiting.
     let sent = fill(&ours);
     assert!(sent > 0);
     let raw = ours.as_fd().as_raw_fd();
     let start = Instant::now();
     drop(ours);
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < NOT_LINGERED, "{:?}", start.elapsed());
     let closing: Vec<_> = driver
         .fds()
         .into_iter()
@@ -148,7 +148,7 @@ fn a_socket_with_linger_is_closed_by_the_table_and_does_not_block_the_drop() {
     );
     turns(&driver, 1);
     assert!(
-        start.elapsed() < Duration::from_millis(500),
+        start.elapsed() < NOT_LINGERED,
         "nor the ring: {:?}",
         start.elapsed()
     );

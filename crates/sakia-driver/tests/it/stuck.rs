@@ -153,7 +153,7 @@ fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
             let report = driver.end(start + Duration::from_millis(2200));
             let took = start.elapsed();
             assert!(
-                took >= Duration::from_millis(2200) && took < Duration::from_secs(4),
+                took >= Duration::from_millis(2200) && took < Duration::from_secs(10),
                 "{took:?}"
             );
             assert_eq!(

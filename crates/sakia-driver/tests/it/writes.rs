@@ -105,7 +105,7 @@ fn a_detached_write_that_nobody_reads_is_cancelled_at_the_deadline_and_not_befor
     let report = driver.end(start + Duration::from_millis(2500));
     let took = start.elapsed();
     assert!(
-        took >= Duration::from_millis(2500) && took < Duration::from_millis(3500),
+        took >= Duration::from_millis(2500) && took < Duration::from_secs(10),
         "{took:?}"
     );
     assert_eq!(

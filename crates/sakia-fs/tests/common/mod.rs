@@ -39,8 +39,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 break output;
             }
-            // A test that waits for what never comes is to fail, not to hang.
-            assert!(began.elapsed() < Duration::from_secs(20), "it hangs");
+            // A test that waits for what never comes is to fail, not to hang. What comes late is a matter of the machine.
+            assert!(began.elapsed() < Duration::from_secs(90), "it hangs");
             let woken = || waking.woken.swap(false, Ordering::SeqCst);
             let park = if woken() { Park::No } else { Park::For(second) };
             driver.turn(park, woken).expect("a turn");

@@ -13,7 +13,7 @@ use sakia_driver::{Config, Drained, Driver, Park, Unparker};
 use sakia_net::TcpStream;
 
 /// How long a test may take before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Between fork and exec a child has every descriptor too, so that ports are not free and peers see no end. Whoever forks takes it alone.
 static FORKS: RwLock<()> = RwLock::new(());
