@@ -18,10 +18,10 @@ use sakia_tests::{at_number, eventfd, in_child, leaves_nothing, places};
 
 use crate::support::run_clean;
 
-/// The middle of some times. One in ten may be a matter of the machine, which others use as well; the middle is a matter of the loop.
-fn middle(mut times: Vec<Duration>) -> Duration {
+/// What one in ten of some times is shorter than. That many are late may be a matter of the machine, which others use as well; a loop that holds them up does so to each.
+fn quick(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    times[times.len() / 2]
+    times[times.len() / 10]
 }
 
 /// Row 35.
@@ -65,10 +65,10 @@ fn an_endless_loop_of_cached_reads_holds_up_neither_a_sleep_nor_an_echo() {
                     sakia::time::sleep(asked).await;
                     late.push(start.elapsed() - asked);
                 }
-                let late = middle(late);
+                let late = quick(late);
                 assert!(late < AT_MOST, "{}: a sleep is {late:?} late", place.name);
                 echo.await.expect("the client has ended");
-                let took = middle(client.join().expect("the client ends"));
+                let took = quick(client.join().expect("the client ends"));
                 assert!(took < AT_MOST, "{}: an echo takes {took:?}", place.name);
                 assert!(
                     reads.get() > u64::from(ROUNDS),
