@@ -280,6 +280,47 @@ fn a_full_table_is_told_and_a_set_that_goes_makes_room() {
 }
 
 #[test]
+fn a_read_among_a_crowd_goes_by_the_ring_and_one_alone_is_answered_on_the_spot() {
+    let driver = driver();
+    let file = adopt(&driver, tempfile::tempfile().unwrap(), Kind::File);
+    let (bufs, beyond) = (bufs(&driver, 9, 16), bufs(&driver, 1, 16));
+    if !file.register().unwrap() || !bufs.is_registered() {
+        // There is no ring, or one that is told less.
+        drop((file, bufs, beyond));
+        end(&driver);
+        return;
+    }
+    let text = filled(&beyond, b"wheel");
+    block_on(&driver, ops::write_at(&file, text, 0, 0))
+        .0
+        .unwrap();
+    let read = || ops::read_at(&file, bufs.try_take().unwrap(), 0);
+    // Nobody has said that a task begins: all of them go by the ring.
+    let mut crowd: Vec<_> = (0..8).map(|_| read()).collect();
+    for read in &mut crowd {
+        assert!(poll(&driver, read).is_pending());
+    }
+    for read in crowd {
+        assert_eq!(block_on(&driver, read).1, b"wheel");
+    }
+    driver.refill();
+    let mut ninth = read();
+    assert!(
+        poll(&driver, &mut ninth).is_pending(),
+        "the last turn had a crowd"
+    );
+    let mut plain = ops::read_at(&file, Vec::with_capacity(16), 0);
+    assert!(
+        poll(&driver, &mut plain).is_ready(),
+        "the ring does not know the memory"
+    );
+    assert_eq!(block_on(&driver, ninth).1, b"wheel");
+    assert!(poll(&driver, &mut read()).is_ready(), "it was alone");
+    drop((file, bufs, beyond));
+    end(&driver);
+}
+
+#[test]
 fn what_cannot_be_a_set_is_refused() {
     let driver = driver();
     for (count, size) in [(0, 1), (1, 0), (2, 1 << 30), (usize::MAX, 2)] {
