@@ -167,7 +167,9 @@ fn at_random(words: &Words, path: &'static str, write: bool) {
     let pieces = data::pieces(size);
     Sakia::block_on(async move {
         let file = Rc::new(Sakia::open(path.into(), write).await);
-        assert!(file.register().expect("there is room for a file"));
+        if !file.register().expect("there is room for a file") {
+            eprintln!("this kernel registers no files (Linux before 6.15)");
+        }
         let bufs = RegisteredBufs::new(depth, size).expect("there is room for the buffers");
         shared_out::<Sakia, _>(times, depth, |which, times| {
             let (file, bufs) = (file.clone(), bufs.clone());

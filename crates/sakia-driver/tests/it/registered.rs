@@ -39,10 +39,20 @@ fn known(driver: &Rc<Driver>) -> Option<(usize, usize)> {
         .then(|| (listed("UserFiles:"), listed("UserBufs:")))
 }
 
+/// Whether files are registered here: on a ring, and a kernel whose slots let go of a file at once and which says so (Linux 6.15).
+fn registers(driver: &Rc<Driver>) -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc");
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|word| word.parse::<u32>().ok());
+    known(driver).is_some() && (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
 /// What the ring knows is this, if there is a ring.
 #[track_caller]
 fn knows(driver: &Rc<Driver>, files: usize, pieces: usize) {
     if let Some(known) = known(driver) {
+        let files = if registers(driver) { files } else { 0 };
         assert_eq!(known, (files, pieces), "files and pieces of memory");
     }
 }
@@ -52,7 +62,7 @@ fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let fd = adopt(driver, writer, Kind::Pipe);
     let registered = fd.register().expect("there is room");
-    assert_eq!(registered, known(driver).is_some());
+    assert_eq!(registered, registers(driver));
     assert_eq!(fd.register().expect("it is there"), registered, "once more");
     (fd, reader)
 }
@@ -219,7 +229,6 @@ fn a_handle_that_outlives_its_driver_closes_a_registered_file_when_it_is_dropped
         !crate::help::is_readable(&reader, Duration::ZERO),
         "it is held"
     );
-    assert!(fd.register().is_ok() || known(&driver).is_none());
     drop(fd);
     sees_the_end(reader);
 }
