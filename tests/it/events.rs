@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sakia::{Event, KernelChoice, Runtime, SetupError};
 use sakia_tests::{
-    Limit, deny_io_uring, drop_to_user, in_child, is_child, is_emulated, run_child, set_limit, skip,
+    deny_io_uring, has_little_memlock, in_child, is_child, is_emulated, run_child, skip,
 };
 
 /// What a builder's `on_event` was told.
@@ -86,14 +86,7 @@ fn a_kernel_that_is_denied_is_told_with_the_reason() {
 fn a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes() {
     const NAME: &str = "events::a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes";
     in_child(NAME, || {
-        if is_emulated() {
-            skip(NAME, "the emulated kernel locks no memory");
-            return;
-        }
-        set_limit(Limit::Memlock, 64 << 10);
-        if let Err(why) = drop_to_user(65531) {
-            let exempt = "root is exempt from the limit, and this process cannot become another";
-            skip(NAME, &format!("{exempt}: {why}"));
+        if !has_little_memlock(NAME, 65531, 64 << 10) {
             return;
         }
         let told_of_many = told(3000, KernelChoice::Auto).expect("a smaller ring fits");

@@ -10,8 +10,8 @@ use sakia::net::TcpListener;
 use sakia::{Runtime, SetupError};
 use sakia_driver::{Config, Driver, KernelChoice};
 use sakia_tests::{
-    Limit, UringCall, deny_calls, drop_to_user, in_child, is_emulated, leaves_nothing, set_limit,
-    skip,
+    Limit, UringCall, deny_calls, has_little_memlock, in_child, is_emulated, leaves_nothing,
+    set_limit,
 };
 
 use crate::support::{run_clean, runtime};
@@ -76,18 +76,7 @@ fn an_accept_loop_at_emfile_does_not_spin_and_serves_all_after() {
 fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure() {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure";
     in_child(NAME, || {
-        if is_emulated() {
-            skip(NAME, "the emulated kernel locks no memory");
-            return;
-        }
-        set_limit(Limit::Memlock, 64 << 10);
-        if let Err(why) = drop_to_user(65533) {
-            skip(
-                NAME,
-                &format!(
-                    "root is exempt from the limit, and this process cannot become another user: {why}"
-                ),
-            );
+        if !has_little_memlock(NAME, 65533, 64 << 10) {
             return;
         }
         leaves_nothing(|| {
@@ -122,14 +111,7 @@ fn a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_c
  {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back";
     in_child(NAME, || {
-        if is_emulated() {
-            skip(NAME, "the emulated kernel locks no memory");
-            return;
-        }
-        set_limit(Limit::Memlock, 1 << 20);
-        if let Err(why) = drop_to_user(65532) {
-            let why = format!("root is exempt, and cannot become another user: {why}");
-            skip(NAME, &why);
+        if !has_little_memlock(NAME, 65532, 1 << 20) {
             return;
         }
         let runtime = runtime_or_error().expect("a small ring fits");

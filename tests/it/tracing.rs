@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sakia::{Handle, JoinSet, Runtime};
-use sakia_tests::{Limit, deny_io_uring, drop_to_user, in_child, is_emulated, set_limit, skip};
+use sakia_tests::{deny_io_uring, has_little_memlock, in_child, is_emulated, skip};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -428,13 +428,7 @@ fn a_kernel_that_is_denied_is_a_warning() {
 fn a_ring_that_had_to_be_smaller_is_a_warning() {
     const NAME: &str = "tracing::a_ring_that_had_to_be_smaller_is_a_warning";
     in_child(NAME, || {
-        if is_emulated() {
-            skip(NAME, "the emulated kernel locks no memory");
-            return;
-        }
-        set_limit(Limit::Memlock, 64 << 10);
-        if let Err(why) = drop_to_user(65530) {
-            skip(NAME, &format!("root is exempt from the limit: {why}"));
+        if !has_little_memlock(NAME, 65530, 64 << 10) {
             return;
         }
         let collector = Collector::new(Level::WARN);
