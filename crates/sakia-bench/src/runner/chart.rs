@@ -15,8 +15,8 @@ const RIGHT: i32 = WIDTH - 150;
 /// The title, and what stands below the last row.
 const ABOVE: i32 = 74;
 const BELOW: i32 = 30;
-const ROW: i32 = 30;
-const BAR: i32 = 11;
+const ROW: i32 = 26;
+const BAR: i32 = 10;
 
 const SAKIA: RGBColor = RGBColor(31, 119, 180);
 const PEER: RGBColor = RGBColor(190, 190, 190);
@@ -153,9 +153,9 @@ fn row(area: &Area<'_>, scale: &Scale, bar: &Bars, y: i32) -> Drawn {
         let beside = (floor.max(end) + 5, y + BAR / 2);
         text(area, &label, beside, 11, HPos::Left)
     };
-    one(bar.sakia, y + 4, SAKIA, "")?;
+    one(bar.sakia, y + 3, SAKIA, "")?;
     if let Some((name, cost)) = bar.peer {
-        one(cost, y + 4 + BAR, PEER, &format!(" {name}"))?;
+        one(cost, y + 3 + BAR, PEER, &format!(" {name}"))?;
     }
     Ok(())
 }

@@ -92,7 +92,8 @@ impl Runs {
         command.args(["serve", &port.to_string(), &buf.to_string()]);
         let server = Server::start(&mut command)?;
         let [mut connections, bytes, depth] = shape;
-        let (mut warm, mut measured) = (80, 400);
+        // More rounds tell more than longer ones: what disturbs a machine lasts longer than either.
+        let (mut warm, mut measured) = (60, 300);
         if self.smoke {
             (connections, warm, measured) = (connections.min(50), 10, 50);
         }
