@@ -4,11 +4,11 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use sakia::Runtime;
 use sakia::buf::BufResultExt;
 use sakia::fs::{File, RegisteredBufs};
 use sakia::net::{TcpListener, TcpStream};
 use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
+use sakia::{JoinHandle, Runtime};
 use sakia_bench::data::{self, BIG, BIG_TO_WRITE};
 use sakia_bench::measure::Rng;
 use sakia_bench::modes::shared_out;
@@ -77,12 +77,7 @@ impl Rt for Sakia {
         let pooled = variant() == "pooled";
         let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
         loop {
-            let (stream, _) = listener.accept().await.expect("connections come");
-            if pooled {
-                drop(sakia::spawn(echo_pooled(stream)));
-            } else {
-                drop(sakia::spawn(echo(stream, buf)));
-            }
+            drop(serve_one(&listener, buf, pooled).await);
         }
     }
 
@@ -145,15 +140,24 @@ async fn echo_pooled(stream: TcpStream) {
     }
 }
 
+/// Accepts a connection, and echoes on it from then on.
+async fn serve_one(listener: &TcpListener, buf: usize, pooled: bool) -> JoinHandle<()> {
+    let (stream, _) = listener.accept().await.expect("connections come");
+    match pooled {
+        true => sakia::spawn(echo_pooled(stream)),
+        false => sakia::spawn(echo(stream, buf)),
+    }
+}
+
 /// `PORT CONNECTIONS`: echoes on so many connections until their clients have gone; then it ends, so that whoever counts can see how much that took.
 fn echo_to_the_end(words: &Words) {
     let (port, connections) = (words.number(0) as u16, words.count(1));
+    let pooled = variant() == "pooled";
     Sakia::block_on(async move {
         let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
         let mut echoes = Vec::new();
         for _ in 0..connections {
-            let (stream, _) = listener.accept().await.expect("connections come");
-            echoes.push(sakia::spawn(echo(stream, 4096)));
+            echoes.push(serve_one(&listener, 4096, pooled).await);
         }
         for echo in echoes {
             echo.await.expect("the echo ends well");

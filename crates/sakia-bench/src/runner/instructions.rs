@@ -21,8 +21,13 @@ enum Work {
         warmed: bool,
         floor: (&'static str, &'static str),
     },
-    /// A request on each of so many connections, and its answer. The floor never ends, so it has no count.
-    Echo { connections: u64 },
+    /// A request on each of so many connections, and its answer, by a variant of sakia. The floor never ends, so it has no count.
+    Echo {
+        connections: u64,
+        variant: &'static str,
+    },
+    /// A connection that comes, has one request answered, and goes: so many, one after another.
+    Churn { connections: u64 },
 }
 
 struct Row {
@@ -60,20 +65,33 @@ const fn cold(mut row: Row) -> Row {
     row
 }
 
-const fn echo(name: &'static str, connections: u64, most: f64) -> Row {
-    let work = Work::Echo { connections };
+const fn echo(name: &'static str, connections: u64, variant: &'static str, most: f64) -> Row {
+    let work = Work::Echo {
+        connections,
+        variant,
+    };
+    Row { name, work, most }
+}
+
+const fn churn(name: &'static str, connections: u64, most: f64) -> Row {
+    let work = Work::Churn { connections };
     Row { name, work, most }
 }
 
 const ROWS: &[Row] = &[
-    echo("echo-1", 1, 4660.0),
-    echo("echo-50", 50, 3620.0),
+    echo("echo-1", 1, "", 4660.0),
+    echo("echo-50", 50, "", 3620.0),
+    echo("echo-1-pooled", 1, "pooled", 5170.0),
+    echo("echo-50-pooled", 50, "pooled", 3790.0),
+    // Whether a request is there when its connection is accepted is a matter of luck, and 6 %.
+    churn("churn", 300, 11_500.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1360.0),
     ops("nop-128", &["nop", "128"], 12_800, FLOOR, 495.0),
     ops("zero-1", &["zero", "1"], 2_000, FLOOR, 600.0),
     ops("zero-128", &["zero", "128"], 12_800, FLOOR, 590.0),
     ops("read-1", &["read", "1", "4096"], 2_000, FLOOR, 790.0),
     ops("read-32", &["read", "32", "4096"], 3_200, FLOOR, 780.0),
+    ops("write-1", &["write", "1", "4096"], 1_000, FLOOR, 1720.0),
     ops(
         "open-read-close-1",
         &["open-read-close", "1"],
@@ -142,22 +160,20 @@ struct Counter {
 impl Counter {
     /// Instructions an op, of sakia and of the floor, if it counts it.
     fn row(&self, row: &Row) -> Result<(f64, Option<f64>), String> {
-        let of = |system: (&str, &str)| -> Result<f64, String> {
-            let (once, twice) = (self.count(row, system, 1)?, self.count(row, system, 2)?);
-            Ok(twice.saturating_sub(once) as f64 / row.work.ops())
+        let of = |program: &str, variant: &str| -> Result<f64, String> {
+            let count = |by| self.count(&row.work, program, variant, by);
+            Ok(count(2)?.saturating_sub(count(1)?) as f64 / row.work.ops())
         };
-        let both = || {
-            let floor = match row.work {
-                Work::Ops { floor, .. } => Some(of(floor)?),
-                Work::Echo { .. } => None,
-            };
-            Ok((of(("sakia", ""))?, floor))
+        let both = || match row.work {
+            Work::Ops { floor, .. } => Ok((of("sakia", "")?, Some(of(floor.0, floor.1)?))),
+            Work::Echo { variant, .. } => Ok((of("sakia", variant)?, None)),
+            Work::Churn { .. } => Ok((of("sakia", "")?, None)),
         };
         both().map_err(|why: String| format!("{}: {why}", row.name))
     }
 
     /// All instructions of a run with so many times the ops.
-    fn count(&self, row: &Row, (program, variant): (&str, &str), by: u64) -> Result<u64, String> {
+    fn count(&self, work: &Work, program: &str, variant: &str, by: u64) -> Result<u64, String> {
         let mut command = Command::new("valgrind");
         command
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -166,27 +182,40 @@ impl Counter {
             .current_dir(&self.data)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        match row.work {
+        match *work {
             Work::Ops { words, times, .. } => {
                 command.arg(words[0]).arg((times * by).to_string());
                 collected(start(command.args(&words[1..]))?)
             }
-            Work::Echo { connections } => {
-                let port = free_port()?.to_string();
-                let mut server = start(command.args(["echo", &port]).arg(connections.to_string()))?;
-                let rounds = ROUNDS * by;
-                let words = [connections, rounds].map(|number| number.to_string());
-                let client = Command::new(self.programs.join("load"))
-                    .args(["steps", &port])
-                    .args(words)
-                    .status();
-                match client {
-                    Ok(status) if status.success() => collected(server),
-                    other => {
-                        let _ = server.kill();
-                        Err(format!("the client: {other:?}"))
-                    }
-                }
+            Work::Echo { connections, .. } => {
+                self.served(command, connections, "steps", &[connections, ROUNDS * by])
+            }
+            Work::Churn { connections } => {
+                let all = connections * by;
+                self.served(command, all, "visits", &[all])
+            }
+        }
+    }
+
+    /// The same of a server of so many connections, and a client.
+    fn served(
+        &self,
+        mut server: Command,
+        connections: u64,
+        client: &str,
+        words: &[u64],
+    ) -> Result<u64, String> {
+        let port = free_port()?.to_string();
+        let mut server = start(server.args(["echo", &port, &connections.to_string()]))?;
+        let client = Command::new(self.programs.join("load"))
+            .args([client, &port])
+            .args(words.iter().map(u64::to_string))
+            .status();
+        match client {
+            Ok(status) if status.success() => collected(server),
+            other => {
+                let _ = server.kill();
+                Err(format!("the client: {other:?}"))
             }
         }
     }
@@ -203,7 +232,8 @@ impl Work {
                 let times = times as f64;
                 if warmed { times * 1.1 } else { times }
             }
-            Self::Echo { connections } => (connections * ROUNDS) as f64,
+            Self::Echo { connections, .. } => (connections * ROUNDS) as f64,
+            Self::Churn { connections } => connections as f64,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The neutral client: echo by a loop over the ring (the cheaper client) or over epoll, connections that come and go, idle ones, and steps.
 //!
-//! `load MODE PORT SERVER CONNECTIONS BYTES DEPTH WARM MEASURED`: the port, the process that serves, the times in milliseconds. (Of `steps` see there.)
+//! `load MODE PORT SERVER CONNECTIONS BYTES DEPTH WARM MEASURED`: the port, the process that serves, the times in milliseconds. (Of `steps` and `visits` see there.)
 
 mod churn;
 mod connect;
@@ -31,8 +31,10 @@ pub struct Job {
 
 fn main() {
     let words = Words::new();
-    if words.mode() == "steps" {
-        return steps::run(&words);
+    match words.mode() {
+        "steps" => return steps::on_all(&words),
+        "visits" => return steps::visits(&words),
+        _ => {}
     }
     let job = Job {
         port: words.number(0) as u16,
