@@ -6,9 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sakia::{Event, KernelChoice, Runtime, SetupError};
-use sakia_tests::{
-    deny_io_uring, has_little_memlock, in_child, is_child, is_emulated, run_child, skip,
-};
+use sakia_tests::{deny_io_uring, has_memlock, in_child, is_child, is_emulated, run_child, skip};
 
 /// What a builder's `on_event` was told.
 #[derive(Debug, PartialEq)]
@@ -86,7 +84,7 @@ fn a_kernel_that_is_denied_is_told_with_the_reason() {
 fn a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes() {
     const NAME: &str = "events::a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes";
     in_child(NAME, || {
-        if !has_little_memlock(NAME, 65531, 64 << 10) {
+        if !has_memlock(NAME, 65531, 64 << 10) {
             return;
         }
         let told_of_many = told(3000, KernelChoice::Auto).expect("a smaller ring fits");

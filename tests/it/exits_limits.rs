@@ -10,8 +10,7 @@ use sakia::net::TcpListener;
 use sakia::{Runtime, SetupError};
 use sakia_driver::{Config, Driver, KernelChoice};
 use sakia_tests::{
-    Limit, UringCall, deny_calls, has_little_memlock, in_child, is_emulated, leaves_nothing,
-    set_limit,
+    Limit, UringCall, deny_calls, has_memlock, in_child, is_emulated, leaves_nothing, set_limit,
 };
 
 use crate::support::{run_clean, runtime};
@@ -76,7 +75,7 @@ fn an_accept_loop_at_emfile_does_not_spin_and_serves_all_after() {
 fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure() {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure";
     in_child(NAME, || {
-        if !has_little_memlock(NAME, 65533, 64 << 10) {
+        if !has_memlock(NAME, 65533, 64 << 10) {
             return;
         }
         leaves_nothing(|| {
@@ -111,7 +110,7 @@ fn a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_c
  {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back";
     in_child(NAME, || {
-        if !has_little_memlock(NAME, 65532, 1 << 20) {
+        if !has_memlock(NAME, 65532, 1 << 20) {
             return;
         }
         let runtime = runtime_or_error().expect("a small ring fits");

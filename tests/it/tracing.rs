@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sakia::{Handle, JoinSet, Runtime};
-use sakia_tests::{deny_io_uring, has_little_memlock, in_child, is_emulated, skip};
+use sakia_tests::{deny_io_uring, has_memlock, in_child, is_emulated, skip};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -428,7 +428,7 @@ fn a_kernel_that_is_denied_is_a_warning() {
 fn a_ring_that_had_to_be_smaller_is_a_warning() {
     const NAME: &str = "tracing::a_ring_that_had_to_be_smaller_is_a_warning";
     in_child(NAME, || {
-        if !has_little_memlock(NAME, 65530, 64 << 10) {
+        if !has_memlock(NAME, 65530, 64 << 10) {
             return;
         }
         let collector = Collector::new(Level::WARN);

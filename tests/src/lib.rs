@@ -159,7 +159,7 @@ pub fn skip(test: &str, why: &str) {
 
 /// Lowers the limit of locked memory to so many bytes and becomes a user of this number, for root is exempt; the kernel counts what each user has locked, so each
 /// test takes another one. Where the limit cannot be had the test is skipped, and the answer is false.
-pub fn has_little_memlock(test: &str, user: u32, bytes: u64) -> bool {
+pub fn has_memlock(test: &str, user: u32, bytes: u64) -> bool {
     if is_emulated() {
         skip(test, "the emulated kernel locks no memory");
         return false;

@@ -66,6 +66,11 @@ impl Gate {
     /// What the owner then looks at it looks at behind a `SeqCst` fence of its own. There is none here: whoever looks knows what at, and two fences
     /// cost twice (some 15 ns of a turn).
     pub(crate) fn park(&self) -> bool {
+        if self.state.load(Ordering::Acquire) == 0 {
+            // With no bit set and no notifier under way nobody but the owner moves it on, so a store is enough.
+            self.state.store(PARKED, Ordering::Release);
+            return true;
+        }
         self.state.fetch_or(PARKED, Ordering::SeqCst) & CLOSED == 0
     }
 

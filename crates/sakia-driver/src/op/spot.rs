@@ -65,7 +65,9 @@ impl Answered {
     pub(crate) fn adopt(self, adopts: Adopts) -> Done {
         let Self { res, hasty } = self;
         if hasty {
-            return Done::Laden(Completion::new(res, 0, Some(KernelFd::adopt_hasty(res))));
+            let mut done = Completion::from(Bare { res, flags: 0 });
+            done.load().fd = Some(KernelFd::adopt_hasty(res));
+            return Done::Laden(done);
         }
         adopts.adopt(Cqe {
             user_data: 0,

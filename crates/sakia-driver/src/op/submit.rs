@@ -38,7 +38,9 @@ impl Driver {
             sqe.flags |= IOSQE_ASYNC;
         }
         let adopts = Adopts::new(yields, sqe.addr);
-        let answer = self.answer(&sqe, &holds).map(|answered| answered.adopt(adopts));
+        let answer = self
+            .answer(&sqe, &holds)
+            .map(|answered| answered.adopt(adopts));
         let names_place = placed && sqe.off != u64::MAX;
         let refused = || names_place.then(|| refused_place(&holds)).flatten();
         if let Some(done) = answer.or_else(refused) {
@@ -46,9 +48,14 @@ impl Driver {
             return Ok(Sent::Answered(done));
         }
         if let Some(fd) = &holds.first
-            && fd.name_by_slot(sqe)
+            && fd.has_slot()
         {
-            self.spot().pass();
+            // A copy is shown to the call, as in the kernel's push.
+            let mut named = sqe;
+            if fd.name_by_slot(&mut named) {
+                self.spot().pass();
+            }
+            sqe = named;
         }
         self.push(sqe, holds, adopts, lane, waker)
             .map(Sent::InFlight)

@@ -3,8 +3,8 @@
 //! A stream is hot if its last receive had room for a piece at most and has said that there is more. Of the others most have nothing yet, and what is
 //! long costs so much to copy that the way by the ring does not matter. Only ops of a lane that holds it ask, so nothing is in flight that they could overtake.
 
-use super::super::Completion;
 use super::super::lane::{PIECE, Side};
+use super::super::{Bare, Completion};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, opcode};
@@ -37,6 +37,6 @@ impl Driver {
         // A stream that has filled the buffer has probably more.
         let more = sqe.opcode == opcode::RECV && res.cast_unsigned() == sqe.len;
         let flags = if more { CQE_F_SOCK_NONEMPTY } else { 0 };
-        Some(Completion::new(res, flags, None))
+        Some(Bare { res, flags }.into())
     }
 }
