@@ -127,6 +127,8 @@ pin_down! {
     fs::ReadDir: true true;
     fs::Advice: true true;
     fs::OnPool<i32>: true false;
+    fs::RegisteredBufs: false false;
+    fs::RegisteredBuf: false false;
     op::Receipt<usize, Buf>: true true;
     op::Sqe: true true;
     op::Cancel: true true;
@@ -326,6 +328,8 @@ const NOT_HERE: &[&str] = &[
     "ToSocketAddrs",
     // A pair.
     "BufResult",
+    // What buffers tell drivers; not named by the facade.
+    "Registration",
 ];
 
 /// What the crates show, as it was when this was built: a test that is run later is held against what it was built with.
