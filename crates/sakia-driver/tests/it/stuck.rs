@@ -61,7 +61,7 @@ impl Page {
 
     /// Turns until `n` more readers of the page are stuck in it: before, a cancel could still end them.
     fn catch(&self, driver: &Rc<Driver>, n: usize) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut nudge = Instant::now() + Duration::from_millis(200);
         let mut caught = 0;
         while caught < n {
