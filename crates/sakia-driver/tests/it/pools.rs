@@ -57,9 +57,16 @@ fn no_more_threads_than_asked_for_run_at_a_time() {
 fn a_job_dropped_before_it_began_never_runs_and_one_at_the_end_is_cancelled() {
     let driver = driver();
     let ran = Arc::new(AtomicUsize::new(0));
+    let (begun, begins) = std::sync::mpsc::channel();
     let (busy, dropped, waiting) = driver.within(|| {
         let busy: Vec<_> = (0..3)
-            .map(|_| spawn_blocking(|| std::thread::sleep(Duration::from_millis(100))))
+            .map(|_| {
+                let begun = begun.clone();
+                spawn_blocking(move || {
+                    begun.send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(100));
+                })
+            })
             .collect();
         let (one, two) = (ran.clone(), ran.clone());
         let dropped = spawn_blocking(move || one.fetch_add(1, Ordering::SeqCst));
@@ -70,7 +77,9 @@ fn a_job_dropped_before_it_began_never_runs_and_one_at_the_end_is_cancelled() {
         )
     });
     drop(dropped);
-    std::thread::sleep(Duration::from_millis(30));
+    for _ in 0..3 {
+        begins.recv().unwrap();
+    }
     end(&driver);
     let mut waiting = waiting;
     let Poll::Ready(Err(error)) = poll(&driver, &mut waiting) else {
