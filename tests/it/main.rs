@@ -27,6 +27,7 @@ mod receipts;
 mod runtime;
 mod sendness;
 mod setup_errors;
+mod spinning;
 mod support;
 mod syscalls;
 mod timeouts;

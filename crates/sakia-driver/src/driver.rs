@@ -52,6 +52,8 @@ pub struct Config {
     pub raise_nofile: bool,
     /// Whether descriptors keep the place in the source that asked for them; it takes the feature `track-origin`.
     pub track_origin: bool,
+    /// How long a turn that finds nothing to do looks on before it parks. A kernel that has no ring to look at parks at once.
+    pub spin_before_park: Duration,
     /// The most kernel worker threads for ops of bounded time (files), 0 for the kernel's default.
     pub bounded_workers: u32,
     /// The most kernel worker threads for ops of unbounded time (sockets, pipes that were forced to a worker), 0 for the kernel's default.
@@ -68,6 +70,7 @@ impl Default for Config {
             pin_to: None,
             raise_nofile: false,
             track_origin: cfg!(feature = "track-origin"),
+            spin_before_park: Duration::ZERO,
             bounded_workers: 0,
             unbounded_workers: 64,
         }
@@ -108,7 +111,7 @@ pub(crate) struct Core {
     /// Submissions that found the queue full; a cancel or a close is never dropped for want of a slot.
     backlog: VecDeque<Sqe>,
     /// A completion is lost, and no turn has told it yet.
-    lost: bool,
+    pub(crate) lost: bool,
     /// Whether the read of the eventfd is in flight.
     pub(crate) eventfd_armed: bool,
 }
@@ -117,6 +120,11 @@ impl Core {
     /// Whether a submission waits for room in the queue.
     pub(crate) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
+    }
+
+    /// What did not fit the queue, for want of memory in the kernel, must not be slept on; nor a buffer that somebody waits for, nor a loss.
+    pub(crate) fn must_not_sleep(&self) -> bool {
+        self.has_backlog() || self.buffers.has_awaited() || self.lost
     }
 
     /// Pushes a submission, entering the kernel if the queue is full.
@@ -140,14 +148,14 @@ impl Core {
     }
 
     /// An enter that nobody listens to: that a completion is lost is told once, and is kept for the next turn to tell.
-    fn enter_aside(&mut self) -> io::Result<Entered> {
+    pub(crate) fn enter_aside(&mut self) -> io::Result<Entered> {
         let entered = self.kernel.enter(Wait::No);
         self.lost |= matches!(entered, Ok(Entered::Dead));
         entered
     }
 
     /// Moves the backlog to the queue as far as it goes.
-    fn flush_backlog(&mut self) {
+    pub(crate) fn flush_backlog(&mut self) {
         while let Some(sqe) = self.backlog.front().copied() {
             if !self.kernel.push(&sqe) && (!self.make_room() || !self.kernel.push(&sqe)) {
                 return;
@@ -204,6 +212,7 @@ pub struct Driver {
     resting: Cell<bool>,
     /// Whether descriptors keep the place in the source that asked for them.
     track_origin: bool,
+    pub(crate) spin_time: Duration,
 }
 
 impl Driver {
@@ -224,6 +233,10 @@ impl Driver {
             shrunk,
         } = Below::choose(config)?;
         let clock = kernel.clock();
+        let spin_time = match kernel {
+            Below::Uring(_) => config.spin_before_park,
+            _ => Duration::ZERO,
+        };
         let has_threads = kernel.sleeper().is_none();
         let eventfd = kernel
             .call(Call::Eventfd)
@@ -269,6 +282,7 @@ impl Driver {
             },
             resting: Cell::new(false),
             track_origin: config.track_origin,
+            spin_time,
         });
         driver.arm_eventfd();
         if let Some(pinned) = pinned {
@@ -433,7 +447,7 @@ impl Driver {
     ///
     /// # Errors
     /// When the ring is dead: the kernel has lost a completion, or the thread is not the ring's.
-    pub fn turn(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<()> {
+    pub fn turn(&self, park: Park, ready: impl FnMut() -> bool) -> io::Result<()> {
         if park == Park::No && self.turns_for_nothing() {
             return Ok(());
         }
@@ -468,45 +482,6 @@ impl Driver {
                 Err(Refusal::Lost.into())
             }
         }
-    }
-
-    fn enter_for(&self, park: Park, ready: impl FnOnce() -> bool) -> io::Result<Entered> {
-        let mut core = self.core();
-        if core.has_backlog() {
-            core.flush_backlog();
-        }
-        if std::mem::take(&mut core.lost) {
-            return Ok(Entered::Dead);
-        }
-        let wait = match park {
-            // What was lost would be waited for without end.
-            _ if self.phase() == Phase::Dead => Wait::No,
-            Park::No => Wait::No,
-            Park::For(time) if time.is_zero() => Wait::No,
-            Park::For(time) => Wait::For(time),
-            Park::Forever => Wait::Forever,
-        };
-        if wait == Wait::No || self.has_pending() {
-            if !core.kernel.wants_enter() {
-                return Ok(Entered::Fine);
-            }
-            return core.kernel.enter(Wait::No);
-        }
-        // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run, or that
-        // parked and so took back that this one is parked: no wake would be heard.
-        drop(core);
-        let asleep =
-            self.unparker.park() && !ready() && !self.has_pending() && self.unparker.is_parked();
-        let mut core = self.core();
-        // What did not fit the queue, for want of memory in the kernel, must not be slept on; nor a buffer that somebody waits for.
-        let asleep = asleep && core.backlog.is_empty() && !core.buffers.has_awaited();
-        let asleep = asleep && !core.lost;
-        let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
-        self.unparker.awake();
-        if std::mem::take(&mut core.lost) {
-            return Ok(Entered::Dead);
-        }
-        entered
     }
 
     fn eventfd_number(&self) -> Option<RawFd> {

@@ -23,6 +23,7 @@ mod mounts;
 mod on_model;
 mod op;
 pub mod ops;
+mod park;
 mod pool;
 mod pooled;
 mod registered;

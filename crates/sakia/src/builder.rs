@@ -93,6 +93,35 @@ impl Builder {
         self
     }
 
+    /// Sets how long the runtime looks for something to do before its thread sleeps (default zero: it sleeps at once).
+    ///
+    /// To wake a thread whose core is idle takes its time, tens of microseconds on a virtual machine, and whoever waits for its answer waits for that too. A runtime
+    /// that spins answers at once what comes within this time after the last thing that it had to do. The price is the core: it is busy for this time each time that
+    /// the runtime would have slept, and for ever if something comes more often than that. So it suits a thread that has its core to itself
+    /// ([`pin_to`](Self::pin_to)) and few connections whose answers are urgent, with a time about as long as they take to come again (50 to 200 µs, say). A
+    /// runtime with many connections is seldom idle and gains nothing, and on a machine without a core to spare the spin takes time from who could have used it.
+    ///
+    /// It changes nothing else. A completion, a timer and a wake of another thread each end the spin, and such a wake makes no system call meanwhile; timers are
+    /// as exact as before, to some microseconds; the end of the runtime does not spin. In a foreign loop [`turn`](crate::Runtime::turn) spins
+    /// where it would wait, and its limit counts the spin; with a limit of zero there is none, nor while that loop waits for [`as_fd`](crate::Runtime::as_fd). A
+    /// runtime on [epoll and threads](KernelChoice::Emulated) does not spin: it has no ring to look at without a system call.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = sakia::Runtime::builder()
+    ///     .spin_before_park(Duration::from_micros(100))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "busy_poll")]
+    pub fn spin_before_park(mut self, time: Duration) -> Self {
+        self.driver.spin_before_park = time;
+        self
+    }
+
     /// Lifts the process's soft limit of descriptors (RLIMIT_NOFILE) to the hard one when the runtime is built; it stays lifted. Programs that
     /// use select(2) must not: it knows descriptors below 1024 only.
     #[doc(alias = "RLIMIT_NOFILE")]

@@ -12,6 +12,7 @@ mod help;
 mod hot;
 mod own_open;
 mod panics;
+mod parks;
 mod passed;
 mod pooled;
 mod pooled_drops;
