@@ -6,12 +6,13 @@
 
 pub(crate) mod ledger;
 mod origin;
+mod owned;
 mod slot;
 
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -20,6 +21,9 @@ use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
 use crate::op::Refusal;
 use crate::op::lane::{Lane, Leftover, Side};
+
+use owned::Owned;
+use slot::Slot;
 
 pub use ledger::{FdInfo, FdState};
 pub use origin::Origin;
@@ -153,12 +157,11 @@ pub(crate) enum Linger {
     Unknown,
 }
 
-/// See [`FdRef`].
+/// See [`FdRef`]. There is one for each idle connection, so no byte of it is idle.
 pub struct Descriptor {
-    fd: Cell<Option<KernelFd>>,
-    raw: RawFd,
+    fd: Owned,
     /// By which the ring knows it, if it was registered.
-    slot: Cell<Option<u16>>,
+    slot: Slot,
     kind: Cell<Kind>,
     origin: Cell<Origin>,
     driver: Rc<Driver>,
@@ -180,8 +183,9 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// The number, to be written into an SQE of an op that holds this reference.
+    #[inline]
     pub(crate) fn raw(&self) -> RawFd {
-        self.raw
+        self.fd.raw()
     }
 
     pub(crate) fn driver(&self) -> &Rc<Driver> {
@@ -222,7 +226,7 @@ impl Descriptor {
     /// Whether it is something of which a place can be named.
     pub(crate) fn has_places(&self) -> bool {
         self.places.get().unwrap_or_else(|| {
-            let asked = self.driver.call(Call::Seek(self.raw, 0, libc::SEEK_CUR));
+            let asked = self.driver.call(Call::Seek(self.raw(), 0, libc::SEEK_CUR));
             let errno = asked.err().and_then(|error| error.raw_os_error());
             let places = errno != Some(libc::ESPIPE);
             self.places.set(Some(places));
@@ -235,11 +239,7 @@ impl Descriptor {
     /// read it on this thread.
     #[inline]
     pub(crate) fn calm(&self) {
-        let mut fd = self.fd.take();
-        if let Some(fd) = &mut fd {
-            fd.calm();
-        }
-        self.fd.set(fd);
+        self.fd.calm();
     }
 
     pub(crate) fn linger(&self) -> Linger {
@@ -262,7 +262,7 @@ impl Descriptor {
     #[cold]
     fn send_fin(&self) {
         // ENOTCONN: the peer has gone already, so there is nobody to tell.
-        let _ = self.driver.call(Call::Shutdown(self.raw, libc::SHUT_WR));
+        let _ = self.driver.call(Call::Shutdown(self.raw(), libc::SHUT_WR));
     }
 
     /// Whether one of those who name it can let go of it, and nothing follows.
@@ -279,7 +279,7 @@ impl Descriptor {
         // A forked child shares the open file with its parent, whose kernel goes by what it has set.
         if !self.driver.is_forked() {
             // An error here would come again, and with better words, where the descriptor is used.
-            let _ = self.driver.call(Call::Show(self.raw));
+            let _ = self.driver.call(Call::Show(self.raw()));
         }
     }
 
@@ -295,7 +295,7 @@ impl Descriptor {
             return false;
         }
         self.served.get().unwrap_or_else(|| {
-            let served = self.driver.is_served(self.raw);
+            let served = self.driver.is_served(self.raw());
             self.served.set(Some(served));
             served
         })
@@ -321,7 +321,7 @@ impl Drop for Descriptor {
 
 impl fmt::Debug for Descriptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind(), self.raw)
+        write!(f, "{} {}", self.kind(), self.raw())
     }
 }
 
@@ -357,11 +357,9 @@ impl Fd {
     }
 
     pub(crate) fn on(driver: &Rc<Driver>, fd: KernelFd, kind: Kind) -> Self {
-        let raw = fd.as_raw_fd();
         let inner = Rc::new_cyclic(|weak| Descriptor {
-            fd: Cell::new(Some(fd)),
-            raw,
-            slot: Cell::new(None),
+            fd: Owned::new(fd),
+            slot: Slot::default(),
             kind: Cell::new(kind),
             origin: Cell::default(),
             driver: driver.clone(),
@@ -417,14 +415,15 @@ impl Fd {
     pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.came_from_outside();
         self.inner.answers.set(None);
-        let mut fd = self.inner.fd.take();
+        let closed = || io::Error::other("the handle was closed");
+        let mut fd = self.inner.fd.take().ok_or_else(closed)?;
         self.inner.show();
-        let lent = fd.as_mut().map(|fd| fd.as_std().map(drop));
-        self.inner.fd.set(fd);
-        lent.unwrap_or_else(|| Err(io::Error::other("the handle was closed")))?;
+        let lent = fd.as_std().map(drop);
+        self.inner.fd.put_back(fd);
+        lent?;
         // SAFETY: the descriptor is open (it was lent just now) and owned by `self.inner`, which this borrow keeps alive; it is taken out
         // only by `take`, whose callers consume the handle.
-        Ok(unsafe { BorrowedFd::borrow_raw(self.inner.raw) })
+        Ok(unsafe { BorrowedFd::borrow_raw(self.inner.raw()) })
     }
 
     /// Notes that SO_LINGER was set or cleared.
@@ -518,5 +517,16 @@ impl AsFd for Fd {
 impl fmt::Debug for Fd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.inner, f)
+    }
+}
+
+#[cfg(all(test, not(feature = "track-origin"), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// With the two counts of its `Rc` and the header of malloc's it is just within a class; one word more takes sixteen bytes more.
+    #[test]
+    fn an_idle_descriptor_takes_a_hundred_and_four_bytes() {
+        assert_eq!(size_of::<Descriptor>(), 104);
     }
 }

@@ -3,11 +3,35 @@
 //! The slot holds the file as a descriptor does, so it is emptied before the descriptor ends, wherever that happens; and as every op in flight holds the
 //! descriptor, it is never emptied, nor used for another file, under an op that names it.
 
+use std::cell::Cell;
 use std::io;
+use std::num::NonZeroU16;
 
 use super::{Descriptor, Fd};
 use crate::kernel::Kernel;
 use crate::kernel::abi::{Sqe, opcode};
+
+/// The slot of a descriptor, if it has one. The number after it is kept, so that to have none takes no room.
+#[derive(Default)]
+pub(super) struct Slot(Cell<Option<NonZeroU16>>);
+
+impl Slot {
+    #[inline]
+    fn get(&self) -> Option<u16> {
+        Some(self.0.get()?.get() - 1)
+    }
+
+    fn set(&self, slot: Option<u16>) {
+        // There are not so many slots that the last number would have none after it.
+        self.0.set(slot.and_then(|slot| NonZeroU16::new(slot + 1)));
+    }
+
+    fn take(&self) -> Option<u16> {
+        let slot = self.get();
+        self.set(None);
+        slot
+    }
+}
 
 impl Fd {
     /// Registers the file with the runtime's ring (`IORING_REGISTER_FILES2`, Linux 6.15): reads and writes of it do not look the descriptor up any more.
@@ -25,7 +49,7 @@ impl Fd {
         driver.takes_ops()?;
         // The ring notes now, and for good, whether the file knows how not to wait.
         inner.calm();
-        let slot = driver.core().kernel.add_file(inner.raw)?;
+        let slot = driver.core().kernel.add_file(inner.raw())?;
         inner.slot.set(slot);
         Ok(slot.is_some())
     }
@@ -40,7 +64,7 @@ impl Descriptor {
     #[inline]
     pub(crate) fn name_by_slot(&self, sqe: &mut Sqe) -> bool {
         match self.slot.get() {
-            Some(slot) if sqe.fd == self.raw && may_name_slot(sqe.opcode) => {
+            Some(slot) if sqe.fd == self.raw() && may_name_slot(sqe.opcode) => {
                 sqe.by_slot(slot);
                 true
             }

@@ -38,6 +38,10 @@ impl KernelFd {
         }
     }
 
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.hasty
+    }
+
     pub(crate) fn raw(&self) -> RawFd {
         self.raw
     }
