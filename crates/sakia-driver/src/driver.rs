@@ -128,7 +128,7 @@ impl Core {
     }
 
     /// Pushes a submission, entering the kernel if the queue is full.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, sqe: &Sqe) {
         if !self.backlog.is_empty() || !self.kernel.push(sqe) {
             self.push_late(*sqe);
@@ -403,13 +403,8 @@ impl Driver {
         self.core().table.in_flight()
     }
 
-    /// The driver that an op goes to: its descriptor's, which must be the current one, or the current one.
-    #[inline]
-    pub(crate) fn admit(own: Option<&Rc<Self>>) -> Result<Rc<Self>, Refusal> {
-        if let Some(driver) = own {
-            driver.takes_own()?;
-            return Ok(driver.clone());
-        }
+    /// The driver that an op without a descriptor goes to: the current one.
+    pub(crate) fn admit() -> Result<Rc<Self>, Refusal> {
         let driver = Self::current().ok_or(Refusal::Foreign)?;
         driver.takes_ops()?;
         Ok(driver)

@@ -239,7 +239,7 @@ pub fn terminate() -> Signal {
 }
 
 fn listen(watch: &'static Watch) -> io::Result<Listening> {
-    let driver = Driver::admit(None)?;
+    let driver = Driver::admit()?;
     let mut eventfd = KernelFd::adopt(driver.call(Call::Eventfd)? as RawFd);
     // The handler writes to it behind the seam's back: only this machine's own kernel has signals.
     let raw = eventfd.as_std()?.as_raw_fd();

@@ -199,6 +199,21 @@ impl Lane {
         self.cold.borrow().is_none()
     }
 
+    /// Takes a lane that nobody holds, that has nothing and awaits nothing. `false`: [`poll`](Self::poll_hold) for it.
+    #[inline]
+    #[must_use]
+    pub(crate) fn hold_plain(&self, pass: &mut Pass) -> bool {
+        let may = *pass == Pass::Fresh
+            && !self.held.get()
+            && self.orphan.get().is_none()
+            && self.is_plain();
+        if may {
+            self.held.set(true);
+            *pass = Pass::Holding;
+        }
+        may
+    }
+
     /// Takes the lane, or queues for it.
     #[inline]
     pub(crate) fn poll_hold(&self, pass: &mut Pass, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,18 +1,16 @@
 //! The way of an op that consumes from, or writes to, one direction of a descriptor: [`Laned`] holds a lane, and loses nothing.
 //!
-//! It queues, is served from leftovers, waits for an orphan, and only then goes the way of [`Submit`].
+//! It queues, is served from leftovers, waits for an orphan, and only then is handed over.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
-use super::future::{GivenUp, Submit};
+use super::flight::{Flight, GivenUp, Look};
 use super::lane::{Lane, Pass, Side};
-use super::{Cancel, Completion, Op, Refusal};
-use crate::driver::Driver;
+use super::{Cancel, Completion, Op};
 use crate::fd::FdRef;
-use crate::kernel::abi::Sqe;
 
 /// What follows from a completion of an op that travels in a lane.
 pub enum Step<O: LaneOp> {
@@ -30,7 +28,7 @@ pub trait LaneOp: Op<Output = Step<Self>> {
     /// The direction; the same as `Op::LANE`.
     const SIDE: Side;
 
-    /// Whether it may be answered on the spot where its stream is hot: it may be prepared twice then, and for the first time in vain.
+    /// Whether it may be answered on the spot where its stream is hot.
     #[doc(hidden)]
     const HASTENS: bool = false;
 
@@ -39,6 +37,12 @@ pub trait LaneOp: Op<Output = Step<Self>> {
 
     /// Whether it is over without the kernel: there is nothing to read to, or to write.
     fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs something before it can be submitted.
+    #[doc(hidden)]
+    fn needs_supply(&self) -> bool {
         false
     }
 
@@ -86,22 +90,16 @@ pub trait LaneOp: Op<Output = Step<Self>> {
 pub struct Laned<O: LaneOp> {
     fd: FdRef,
     pass: Pass,
-    submit: Submit<O>,
-}
-
-enum BeforeKernel<O: LaneOp> {
-    Step(Step<O>),
-    Wait,
-    Submit,
+    flight: Flight<O>,
 }
 
 impl<O: LaneOp> Laned<O> {
+    #[inline]
     pub(crate) fn new(fd: FdRef, op: O) -> Self {
-        let submit = Submit::on(fd.driver().clone(), op);
         Self {
             fd,
             pass: Pass::Fresh,
-            submit,
+            flight: Flight::new(op),
         }
     }
 
@@ -109,9 +107,9 @@ impl<O: LaneOp> Laned<O> {
     ///
     /// One that was not submitted yet, for it queues or was not polled, keeps its place and is submitted when its turn comes.
     pub fn detach(mut self) {
-        if let Some(tag) = self.submit.tag() {
+        if let Some(tag) = self.flight.tag() {
             self.fd.driver().detach(tag);
-        } else if let Some(op) = self.submit.take_idle() {
+        } else if let Some(op) = self.flight.take_idle() {
             let (driver, lane) = (self.fd.driver(), self.fd.lane(O::SIDE));
             lane.leave_to(&mut self.pass, Box::new(op));
             if let Some(before) = lane.orphan() {
@@ -123,63 +121,81 @@ impl<O: LaneOp> Laned<O> {
         }
     }
 
-    /// The lane is held and nothing is in flight: what is to be done before the kernel is asked?
-    fn before_kernel(&mut self, cx: &mut Context<'_>) -> BeforeKernel<O> {
+    /// Whether the op can be handed over, as it nearly always can: the lane was free and has nothing, and the op needs nothing. The lane is held then.
+    #[inline(always)]
+    fn is_ready(&mut self) -> bool {
+        let own = self.fd.driver().takes_own().is_ok();
+        let waits = self
+            .flight
+            .idle_mut()
+            .is_none_or(|op| op.is_empty() || op.needs_supply());
+        own && !waits && self.fd.lane(O::SIDE).hold_plain(&mut self.pass)
+    }
+
+    /// Gets there in all other cases: takes the lane, serves the op from what that has, waits for its orphan. Nothing: the op is to be handed over.
+    #[inline(never)]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step<O>>> {
+        if let Err(refusal) = self.fd.driver().takes_own() {
+            let op = self.flight.take_idle();
+            return Poll::Ready(op.map(|op| op.complete(Completion::refused(refusal))));
+        }
         let lane = self.fd.lane(O::SIDE);
-        loop {
-            let Some(op) = self.submit.idle_mut() else {
-                return BeforeKernel::Wait;
-            };
+        ready!(lane.poll_hold(&mut self.pass, cx));
+        while let Some(op) = self.flight.idle_mut() {
             if op.is_empty() || lane.has_leftovers() {
-                let op = self.submit.take_idle().expect("idle, as asked above");
+                let op = self.flight.take_idle().expect("idle, as asked above");
                 match op.serve(lane) {
-                    Ok(step) => return BeforeKernel::Step(step),
-                    Err(op) => self.submit.put_idle(op),
+                    Ok(step) => return Poll::Ready(Some(step)),
+                    Err(op) => self.flight.put_idle(op),
                 }
             }
             if lane.orphan().is_none() {
                 break;
             }
             if lane.watch_orphan(cx.waker()) {
-                return BeforeKernel::Wait;
+                return Poll::Pending;
             }
         }
-        let Some(op) = self.submit.idle_mut() else {
-            return BeforeKernel::Wait;
-        };
-        if op.poll_supply(&self.fd, cx).is_pending() {
-            return BeforeKernel::Wait;
+        match self.flight.idle_mut() {
+            Some(op) => op.poll_supply(&self.fd, cx).map(|()| None),
+            None => Poll::Pending,
         }
-        op.aim(&self.fd);
-        if O::HASTENS && self.fd.is_hot() {
-            return self.hasten();
-        }
-        BeforeKernel::Submit
     }
 
-    /// The stream is hot, and the op aimed: it is answered on the spot, or goes the usual way after all.
+    /// What follows from what is no mere number.
     #[inline(never)]
-    fn hasten(&mut self) -> BeforeKernel<O> {
-        let mut op = self.submit.take_idle().expect("it was aimed just now");
-        let mut sqe = Sqe::default();
-        let holds = op.prepare(&mut sqe);
-        let answer = self.fd.driver().answer_hot(&sqe);
-        // This future names the descriptor, too: nothing follows from that.
-        drop(holds);
-        if let Some(done) = answer {
-            if O::SIDE == Side::In {
-                self.fd.lane(Side::In).note_more(done.flags());
-            }
-            return BeforeKernel::Step(op.complete(done));
+    fn poll_other(&mut self, done: Option<Completion>, cx: &mut Context<'_>) -> Poll<Step<O>> {
+        let (op, done) = ready!(self.flight.poll_other(self.fd.driver(), done, cx));
+        self.note_more(done.flags());
+        Poll::Ready(op.complete(done))
+    }
+
+    /// Has the lane in take note of what a completion tells of it.
+    #[inline]
+    fn note_more(&self, flags: u32) {
+        if O::SIDE == Side::In {
+            self.fd.lane(Side::In).note_more(flags);
         }
-        op.aim(&self.fd);
-        self.submit.put_idle(op);
-        BeforeKernel::Submit
+    }
+
+    /// Goes on, or answers the result.
+    #[inline]
+    fn follow(&mut self, step: Step<O>) -> Option<O::Result> {
+        match step {
+            Step::Done(result) => {
+                self.leave();
+                Some(result)
+            }
+            Step::Again(op) => {
+                self.flight.put_idle(op);
+                None
+            }
+        }
     }
 
     /// Ends the op before its time: its result if it has one, or the op itself, which goes no further.
     fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<O::Result, O>> {
-        let (op, done) = ready!(self.submit.poll_stop(cx));
+        let (op, done) = ready!(self.flight.poll_stop(Some(self.fd.driver()), cx));
         Poll::Ready(if done.was_stopped() {
             Err(op)
         } else {
@@ -187,17 +203,6 @@ impl<O: LaneOp> Laned<O> {
                 Step::Done(result) => Ok(result),
                 Step::Again(op) => Err(op),
             }
-        })
-    }
-
-    /// Drives what is in flight, or is to be, to the step that follows.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<O>> {
-        let fd = &self.fd;
-        self.submit.poll_then(cx, |op, done| {
-            if O::SIDE == Side::In {
-                fd.lane(Side::In).note_more(done.flags());
-            }
-            op.complete(done)
         })
     }
 
@@ -226,23 +231,6 @@ impl<O: LaneOp> Laned<O> {
     fn release_orphan(&self) {
         release_orphan(&self.fd, O::SIDE, self.pass);
     }
-
-    fn finish(&mut self, result: O::Result) -> Poll<O::Result> {
-        self.leave();
-        Poll::Ready(result)
-    }
-
-    /// Gives up an op that was not submitted: the runtime is the wrong one, or has ended.
-    fn refuse(&mut self, refusal: Refusal) -> Poll<O::Result> {
-        match self
-            .submit
-            .take_idle()
-            .map(|op| op.complete(Completion::refused(refusal)))
-        {
-            Some(Step::Done(result)) => self.finish(result),
-            _ => panic!("an op was polled after it had completed"),
-        }
-    }
 }
 
 /// Whoever goes may have been the one for whom an orphan of the lane in was kept armed.
@@ -255,26 +243,41 @@ pub(super) fn release_orphan(fd: &FdRef, side: Side, pass: Pass) {
 impl<O: LaneOp> Future for Laned<O> {
     type Output = O::Result;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Result> {
         let this = &mut *self;
+        // The usual way is kept apart from the others down to the result: where two ways meet, what they bring is put into memory.
         loop {
-            let step = if this.submit.is_idle() {
-                if let Err(refusal) = Driver::admit(Some(this.fd.driver())) {
-                    return this.refuse(refusal);
+            let begins = this.flight.is_idle();
+            if begins {
+                if !this.is_ready()
+                    && let Some(step) = ready!(this.poll_ready(cx))
+                {
+                    match this.follow(step) {
+                        Some(result) => return Poll::Ready(result),
+                        None => continue,
+                    }
                 }
-                let lane = this.fd.lane(O::SIDE);
-                ready!(lane.poll_hold(&mut this.pass, cx));
-                match this.before_kernel(cx) {
-                    BeforeKernel::Step(step) => step,
-                    BeforeKernel::Wait => return Poll::Pending,
-                    BeforeKernel::Submit => ready!(this.poll_step(cx)),
+                if let Some(op) = this.flight.idle_mut() {
+                    op.aim(&this.fd);
                 }
-            } else {
-                ready!(this.poll_step(cx))
+            }
+            let hot = begins && O::HASTENS && this.fd.is_hot();
+            let result = match this.flight.look(this.fd.driver(), hot, cx) {
+                Look::Pending => return Poll::Pending,
+                Look::Bare(over) => {
+                    let (op, done) = this.flight.end(over);
+                    this.note_more(done.flags());
+                    let step = op.complete(done);
+                    this.follow(step)
+                }
+                Look::Other(done) => {
+                    let step = ready!(this.poll_other(done, cx));
+                    this.follow(step)
+                }
             };
-            match step {
-                Step::Done(result) => return this.finish(result),
-                Step::Again(op) => this.submit.put_idle(op),
+            if let Some(result) = result {
+                return Poll::Ready(result);
             }
         }
     }
@@ -321,7 +324,7 @@ where
 impl<O: LaneOp> Drop for Laned<O> {
     #[inline]
     fn drop(&mut self) {
-        if self.pass == Pass::Left && self.submit.is_gone() {
+        if self.pass == Pass::Left && self.flight.is_gone() {
             self.tell_closer();
         } else {
             self.let_go();
@@ -347,7 +350,8 @@ impl<O: LaneOp> Laned<O> {
             leftovers,
             waiter,
             op,
-        } = self.submit.give_up();
+        } = self.flight.give_up(Some(self.fd.driver()));
+        let driver = self.fd.driver();
         let lane = self.fd.lane(O::SIDE);
         let [earlier, last] = leftovers;
         // Of one that was never polled there is nothing to tell.
@@ -357,7 +361,7 @@ impl<O: LaneOp> Laned<O> {
         if let Some(last) = last {
             lane.keep(last);
         }
-        if let Some((driver, tag)) = in_flight {
+        if let Some(tag) = in_flight {
             lane.set_orphan(tag);
             if lane.is_followed() {
                 driver.detach(tag);

@@ -2,7 +2,7 @@
 //!
 //! An op is *described* by a type that implements [`Op`] (one file each in `ops/`), *owned* by its future while somebody waits and by the
 //! [`table`] once that future is dropped, *in flight* from its submission to its final completion, and *ended* by
-//! [`dispatch`], the only place that reads a completion. [`future`] is the way in and out, [`lane`] the rule
+//! [`dispatch`], the only place that reads a completion. [`flight`] keeps it meanwhile, [`future`] is the way in and out, [`lane`] the rule
 //! that one descriptor has at most one consuming op at a time, [`laned`] the way of an op that keeps it, [`cancel`] what a
 //! future offers that can be asked to end early, [`spot`] the short way of an op that need not wait.
 //!
@@ -17,6 +17,7 @@ pub(crate) mod ancillary;
 pub(crate) mod cancel;
 pub(crate) mod dispatch;
 pub(crate) mod doubt;
+pub(crate) mod flight;
 pub(crate) mod future;
 pub(crate) mod held;
 pub(crate) mod lane;

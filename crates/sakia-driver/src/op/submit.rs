@@ -30,7 +30,7 @@ impl Driver {
         mut sqe: Sqe,
         holds: Holds,
         yields: Yields,
-        (lane, placed): (Option<Side>, bool),
+        (lane, placed, hot): (Option<Side>, bool, bool),
         waker: &Waker,
     ) -> Result<Sent, Refusal> {
         if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
@@ -38,9 +38,14 @@ impl Driver {
             sqe.flags |= IOSQE_ASYNC;
         }
         let adopts = Adopts::new(yields, sqe.addr);
-        let answer = self
-            .answer(&sqe, &holds)
-            .map(|answered| answered.adopt(adopts));
+        let answer = if hot {
+            // A copy is shown to the call, as in the kernel's push.
+            let copy = sqe;
+            self.answer_hot(&copy).map(Done::Bare)
+        } else {
+            let answered = self.answer(&sqe, &holds);
+            answered.map(|answered| answered.adopt(adopts))
+        };
         let names_place = placed && sqe.off != u64::MAX;
         let refused = || names_place.then(|| refused_place(&holds)).flatten();
         if let Some(done) = answer.or_else(refused) {

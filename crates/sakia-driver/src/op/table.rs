@@ -217,7 +217,8 @@ impl Table {
         };
         self.vacant = next;
         entry.state.begin(State::Waiting(Some(waker)));
-        entry.holds = holds;
+        // There is nothing in it: its last op's were taken out as that ended.
+        std::mem::forget(std::mem::replace(&mut entry.holds, holds));
         entry.adopts = adopts;
         entry.opcode = opcode;
         entry.lane = lane;

@@ -71,10 +71,12 @@ impl<B: IoBufMut> Recv<B> {
         }
     }
 
+    #[inline(always)]
     fn finish(self, result: io::Result<usize>) -> Step<Self> {
         Step::Done(self.into_result(result))
     }
 
+    #[inline(always)]
     fn into_result(mut self, result: io::Result<usize>) -> BufResult<usize, B> {
         // SAFETY: `filled` bytes from the start were written by the kernel or copied by `serve`, within the capacity.
         unsafe { self.buf.set_init(self.filled) };
@@ -86,6 +88,7 @@ impl<B: IoBufMut> Recv<B> {
     }
 
     /// `n` more bytes are in the buffer.
+    #[inline(always)]
     fn advance(mut self, n: usize) -> Step<Self> {
         self.filled += n;
         if !self.exact {
@@ -96,11 +99,7 @@ impl<B: IoBufMut> Recv<B> {
             return self.finish(Ok(all));
         }
         if n == 0 {
-            let error = io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the stream ended before the buffer was full",
-            );
-            return self.finish(Err(error));
+            return self.finish(Err(ended_early()));
         }
         Step::Again(self)
     }
@@ -118,12 +117,21 @@ impl<B: IoBufMut> Recv<B> {
     }
 }
 
+#[cold]
+fn ended_early() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the stream ended before the buffer was full",
+    )
+}
+
 // SAFETY: the address is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`), the descriptor is held.
 unsafe impl<B: IoBufMut> Op for Recv<B> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
     const LANE: Option<Side> = Some(Side::In);
 
+    #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         self.lent = self.buf.stable_mut_ptr();
@@ -145,6 +153,7 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         Holds::one(fd)
     }
 
+    #[inline(always)]
     fn complete(mut self, done: Completion) -> Self::Output {
         self.lent = std::ptr::null_mut();
         match done.result() {

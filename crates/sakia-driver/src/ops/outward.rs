@@ -42,6 +42,7 @@ impl<B: IoBuf> Send<B> {
         }
     }
 
+    #[inline(always)]
     fn advance(mut self, n: usize) -> Step<Self> {
         self.sent += n;
         if let Stream::Cursor(cursor) = &self.stream {
@@ -52,11 +53,15 @@ impl<B: IoBuf> Send<B> {
             return Step::Done((Ok(sent), self.buf));
         }
         if n == 0 {
-            let error = io::Error::new(io::ErrorKind::WriteZero, "the stream takes no more bytes");
-            return Step::Done((Err(error), self.buf));
+            return Step::Done((Err(took_nothing()), self.buf));
         }
         Step::Again(self)
     }
+}
+
+#[cold]
+fn took_nothing() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "the stream takes no more bytes")
 }
 
 // SAFETY: the address is within the buffer's initialised memory (`IoBuf`), which nobody writes while it is lent; the descriptor is held.
@@ -65,6 +70,7 @@ unsafe impl<B: IoBuf> Op for Send<B> {
     const CANCEL: Cancel = Cancel::Never;
     const LANE: Option<Side> = Some(Side::Out);
 
+    #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         let addr = self.buf.stable_ptr() as u64 + self.sent as u64;
@@ -82,6 +88,7 @@ unsafe impl<B: IoBuf> Op for Send<B> {
         Holds::one(fd)
     }
 
+    #[inline(always)]
     fn complete(self, done: Completion) -> Self::Output {
         match done.result() {
             Ok(n) => self.advance(n as usize),

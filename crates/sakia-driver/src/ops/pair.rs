@@ -33,7 +33,7 @@ impl Fd {
 #[track_caller]
 fn two(kind: Kind, call: impl FnOnce(&mut [RawFd; 2]) -> Call<'_>) -> io::Result<(Fd, Fd)> {
     let origin = Origin::caller();
-    let driver = Driver::admit(None)?;
+    let driver = Driver::admit()?;
     let mut ends = [-1; 2];
     driver.call(call(&mut ends))?;
     let [one, other] = ends.map(|raw| Fd::on(&driver, KernelFd::adopt(raw), kind).asked_at(origin));

@@ -161,6 +161,10 @@ impl<W: Way> LaneOp for RecvPooled<W> {
         self.fd = Some(fd.clone());
     }
 
+    fn needs_supply(&self) -> bool {
+        matches!(self.stage, Stage::Needing(_))
+    }
+
     fn poll_supply(&mut self, fd: &FdRef, cx: &mut Context<'_>) -> Poll<()> {
         if let Stage::Needing(seat) = &mut self.stage {
             self.stage = match ready!(fd.driver().poll_supply(seat, cx)) {

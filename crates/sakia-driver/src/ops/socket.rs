@@ -61,7 +61,7 @@ impl Fd {
     #[track_caller]
     pub fn socket(domain: i32, kind: i32, protocol: i32) -> io::Result<Self> {
         let origin = Origin::caller();
-        let driver = Driver::admit(None)?;
+        let driver = Driver::admit()?;
         let raw = driver.call(Call::Socket(domain, kind | libc::SOCK_CLOEXEC, protocol))?;
         let fd = Self::on(&driver, KernelFd::adopt(raw as i32), Kind::Socket);
         Ok(fd.asked_at(origin))

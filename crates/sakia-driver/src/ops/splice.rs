@@ -12,7 +12,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::{Aim, aimed, clamp};
-use crate::driver::Driver;
 use crate::fd::{Fd, FdRef, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::cancel::{Cancellable, Cancelling, Receipt};
@@ -42,8 +41,8 @@ pub(crate) struct Moving {
 impl Moving {
     /// Takes the lanes, and out of the one what is to go first; answers what ends it without the kernel.
     fn poll_lanes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<usize>>> {
-        let from = self.from.as_ref().map(|fd| fd.driver());
-        if Driver::admit(from).is_err() {
+        let from = self.from.as_ref();
+        if from.is_some_and(|fd| fd.driver().takes_own().is_err()) {
             // The submission will say so.
             return Poll::Ready(None);
         }

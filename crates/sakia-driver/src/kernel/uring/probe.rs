@@ -26,7 +26,7 @@ impl Opcodes {
     }
 
     #[inline]
-    pub(super) fn has(self, code: u8) -> bool {
+    pub(super) fn has(&self, code: u8) -> bool {
         self.0[usize::from(code / 64)] >> (code % 64) & 1 != 0
     }
 }

@@ -3,8 +3,8 @@
 //! A stream is hot if its last receive had room for a piece at most and has said that there is more. Of the others most have nothing yet, and what is
 //! long costs so much to copy that the way by the ring does not matter. Only ops of a lane that holds it ask, so nothing is in flight that they could overtake.
 
+use super::super::Bare;
 use super::super::lane::{PIECE, Side};
-use super::super::{Bare, Completion};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, opcode};
@@ -19,8 +19,9 @@ impl Descriptor {
 }
 
 impl Driver {
-    /// The completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
-    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Option<Completion> {
+    /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
+    #[inline(never)]
+    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Option<Bare> {
         let spot = self.spot();
         let left = spot.budget.get().checked_sub(1)?;
         if !matches!(sqe.opcode, opcode::RECV | opcode::SEND) || sqe.len as usize > PIECE {
@@ -37,6 +38,6 @@ impl Driver {
         // A stream that has filled the buffer has probably more.
         let more = sqe.opcode == opcode::RECV && res.cast_unsigned() == sqe.len;
         let flags = if more { CQE_F_SOCK_NONEMPTY } else { 0 };
-        Some(Bare { res, flags }.into())
+        Some(Bare { res, flags })
     }
 }

@@ -1,0 +1,315 @@
+//! Where the value of an op is while its future waits: [`Flight`], what [`Submit`](super::future::Submit) and [`Laned`](super::laned::Laned) are built on.
+//!
+//! While an op is in flight its value rests here, untouched, in a `MaybeUninit` (so that moving the future asserts nothing about the memory that
+//! the kernel writes). Only a drop in flight moves it, into one box that the op table owns. In the steady state nothing is allocated.
+//!
+//! Which driver has the op its owner knows and says each time; it is the same from the start to the end. And it is its owner that
+//! gives the op up when it is dropped: what is forgotten here is leaked, never freed.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::task::{Context, Poll, Waker};
+
+use super::lane::Leftover;
+use super::submit::Sent;
+use super::table::{Abandoned, Polled, Tag};
+use super::{Bare, Completion, Done, Op, Orphan, Refusal};
+use crate::driver::Driver;
+use crate::kernel::abi::Sqe;
+
+/// Where the value of an op is, and whether the kernel knows of it: in the eight bytes of a tag, for tags have numbers to spare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stage(u64);
+
+impl Stage {
+    /// Here, and nobody else's.
+    const IDLE: Self = Self(0);
+    /// Gone: completed, or given to the table.
+    const GONE: Self = Self(1);
+
+    /// Here, and lent to the kernel under this tag.
+    #[inline]
+    fn in_flight(tag: Tag) -> Self {
+        debug_assert!(tag.0 > Self::GONE.0, "a tag has a generation");
+        Self(tag.0)
+    }
+
+    #[inline]
+    fn tag(self) -> Option<Tag> {
+        (self.0 > Self::GONE.0).then_some(Tag(self.0))
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::IDLE => f.write_str("Idle"),
+            Self::GONE => f.write_str("Gone"),
+            Self(tag) => f.debug_tuple("InFlight").field(&tag).finish(),
+        }
+    }
+}
+
+/// What is known of an op at a poll of its future.
+pub(super) enum Look {
+    /// It is in flight.
+    Pending,
+    /// It is over, as most are: with nothing but numbers. [End](Flight::end) it.
+    Bare(Over),
+    /// [Ask further](Flight::poll_other). It is over with this, if there is something.
+    Other(Option<Completion>),
+}
+
+/// That an op is over, and with which numbers.
+pub(super) struct Over(Bare);
+
+/// See the module's page.
+pub(crate) struct Flight<O: Op> {
+    stage: Stage,
+    op: MaybeUninit<O>,
+}
+
+// No field is ever pinned: what the kernel points to lies on the heap (the promise of `unsafe trait Op`).
+impl<O: Op> Unpin for Flight<O> {}
+
+impl<O: Op> Flight<O> {
+    #[inline]
+    pub(super) fn new(op: O) -> Self {
+        Self {
+            stage: Stage::IDLE,
+            op: MaybeUninit::new(op),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == Stage::IDLE
+    }
+
+    /// Whether the op is over, or somebody else has it.
+    #[inline]
+    pub(super) fn is_gone(&self) -> bool {
+        self.stage == Stage::GONE
+    }
+
+    /// Takes the op out, if the kernel does not have it.
+    #[inline]
+    pub(super) fn take_idle(&mut self) -> Option<O> {
+        self.is_idle().then(|| self.finish())
+    }
+
+    #[inline]
+    pub(super) fn idle_mut(&mut self) -> Option<&mut O> {
+        // SAFETY: at `IDLE` the value is initialised, and the borrow of `self` keeps it so.
+        self.is_idle().then(|| unsafe { self.op.assume_init_mut() })
+    }
+
+    #[inline]
+    pub(super) fn put_idle(&mut self, op: O) {
+        debug_assert_eq!(self.stage, Stage::GONE);
+        self.op.write(op);
+        self.stage = Stage::IDLE;
+    }
+
+    pub(super) fn tag(&self) -> Option<Tag> {
+        self.stage.tag()
+    }
+
+    /// Takes the op out at its end, of which the look just now has told.
+    #[inline]
+    pub(super) fn end(&mut self, over: Over) -> (O, Completion) {
+        (self.finish(), over.0.into())
+    }
+
+    /// Takes the op out at its end. The caller has its last completion, or knows that there will be none.
+    #[inline]
+    fn finish(&mut self) -> O {
+        self.stage = Stage::GONE;
+        // SAFETY: the callers are at `IDLE`, or in flight with the final completion in hand: the value is initialised and
+        // nobody else's, and `GONE` keeps everybody from reading it again.
+        unsafe { self.op.assume_init_read() }
+    }
+
+    /// Hands over an op that is at `IDLE` to its driver, which takes it; asks what became of one that was. A `hot` one is a receive or a send of a
+    /// stream that has something, or room, now.
+    #[inline(always)]
+    pub(super) fn look(&mut self, driver: &Driver, hot: bool, cx: &mut Context<'_>) -> Look {
+        if let Some(tag) = self.tag() {
+            return driver
+                .take_bare(tag)
+                .map_or(Look::Other(None), |bare| Look::Bare(Over(bare)));
+        }
+        if !self.is_idle() {
+            return Look::Other(None);
+        }
+        let mut sqe = Sqe::default();
+        // SAFETY: at `IDLE` the value is initialised. If `prepare` panics the stage is still `IDLE` and the value is dropped as usual.
+        let holds = unsafe { self.op.assume_init_mut() }.prepare(&mut sqe);
+        let travels = (O::LANE, O::PLACED, hot);
+        match driver.submit(sqe, holds, O::YIELDS, travels, cx.waker()) {
+            Ok(Sent::InFlight(tag)) => {
+                self.stage = Stage::in_flight(tag);
+                Look::Pending
+            }
+            Ok(Sent::Answered(Done::Bare(bare))) => Look::Bare(Over(bare)),
+            Ok(Sent::Answered(Done::Laden(done))) => Look::Other(Some(done)),
+            Err(refusal) => Look::Other(Some(Completion::refused(refusal))),
+        }
+    }
+
+    /// What is left to ask, and to do, after a [`look`](Self::look) that has brought no mere number.
+    #[inline(never)]
+    pub(super) fn poll_other(
+        &mut self,
+        driver: &Driver,
+        done: Option<Completion>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(O, Completion)> {
+        if let Some(done) = done {
+            return Poll::Ready((self.finish(), done));
+        }
+        let Some(tag) = self.tag() else {
+            panic!("an op was polled after it had completed");
+        };
+        loop {
+            match driver.poll_op(tag, cx.waker()) {
+                Polled::Pending | Polled::OtherWaker => return Poll::Pending,
+                Polled::More(list) => {
+                    for done in list {
+                        // SAFETY: in flight the value is initialised and stays so. What `more` may do while the kernel has the op's
+                        // memory is a part of the promise of `unsafe trait Op`.
+                        unsafe { self.op.assume_init_mut() }.more(done);
+                    }
+                }
+                Polled::Ready(done) => return Poll::Ready((self.finish(), done)),
+                // The entry was removed after its final completion, as the runtime ended.
+                Polled::Gone => {
+                    let ended = Completion::refused(Refusal::Ended);
+                    return Poll::Ready((self.finish(), ended));
+                }
+            }
+        }
+    }
+
+    /// Drives the op to its end: gives it back, and how it ended.
+    #[inline]
+    pub(super) fn poll_end(
+        &mut self,
+        driver: &Driver,
+        cx: &mut Context<'_>,
+    ) -> Poll<(O, Completion)> {
+        match self.look(driver, false, cx) {
+            Look::Pending => Poll::Pending,
+            Look::Bare(over) => Poll::Ready(self.end(over)),
+            Look::Other(done) => self.poll_other(driver, done, cx),
+        }
+    }
+
+    /// Ends the op before its time: the kernel is asked, and only the op's own final completion says what came of it.
+    pub(super) fn poll_stop(
+        &mut self,
+        driver: Option<&Driver>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(O, Completion)> {
+        if self.is_idle() {
+            return Poll::Ready((self.finish(), Completion::cancelled()));
+        }
+        let (Some(tag), Some(driver)) = (self.tag(), driver) else {
+            panic!("an op was polled after it had completed");
+        };
+        driver.cancel(tag);
+        self.poll_end(driver, cx)
+    }
+}
+
+/// An op that is being given up: its value, which the table drops after the final completion.
+///
+/// It stays in a `MaybeUninit` on the way into its box and there, for the same reason as in its future: a typed move would claim the
+/// memory of a `Box` that the kernel still writes.
+pub(super) struct Resting<O>(MaybeUninit<O>);
+
+impl<O: Op> Orphan for Resting<O> {
+    fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
+        // SAFETY: `give_up`, which alone makes a `Resting`, puts an initialised value in, and only the drop takes it out. It is
+        // settled with its final completion: the kernel has let go of its memory.
+        Op::settle(unsafe { self.0.assume_init_mut() }, done)
+    }
+}
+
+impl<O> Drop for Resting<O> {
+    fn drop(&mut self) {
+        // SAFETY: as in `settle`; the table drops it after the final completion, or never, and whoever else has it does so when the
+        // kernel has not.
+        unsafe { self.0.assume_init_drop() }
+    }
+}
+
+/// What is left of an op whose future is being dropped.
+///
+/// The last two are dropped last of all, for that is code of the user's, which may turn the driver and so end the op, or panic.
+pub(super) struct GivenUp<O> {
+    /// Still in flight under this tag; the table owns the op.
+    pub(super) in_flight: Option<Tag>,
+    /// What it had brought already, in order.
+    pub(super) leftovers: [Option<Leftover>; 2],
+    /// Who waited.
+    pub(super) waiter: Option<Waker>,
+    /// The op, if the kernel does not have it.
+    pub(super) op: Option<Resting<O>>,
+}
+
+impl<O> GivenUp<O> {
+    fn here(op: Option<Resting<O>>, leftovers: [Option<Leftover>; 2]) -> Self {
+        Self {
+            in_flight: None,
+            leftovers,
+            waiter: None,
+            op,
+        }
+    }
+}
+
+impl<O: Op> Flight<O> {
+    /// Gives the op up, wherever it is.
+    pub(super) fn give_up(&mut self, driver: Option<&Driver>) -> GivenUp<O> {
+        if let Some(op) = self.idle_mut() {
+            // It may have been served from leftovers in part, and wait for the lane's orphan.
+            let served = op.abandon();
+            let op = self.take_idle().map(|op| Resting(MaybeUninit::new(op)));
+            return GivenUp::here(op, [served, None]);
+        }
+        let (Some(tag), Some(driver)) = (self.tag(), driver) else {
+            return GivenUp::here(None, [None, None]);
+        };
+        self.stage = Stage::GONE;
+        // SAFETY: the value is initialised (it was in flight). It stays in its `MaybeUninit` for this call, at the stage `GONE`, so
+        // that a panic in it leaks the memory that the kernel may still have, and frees nothing.
+        let mut leftovers = [unsafe { self.op.assume_init_mut() }.abandon(), None];
+        // SAFETY: the value is initialised and is moved out exactly once, as bytes: into the table's box while the
+        // kernel still has its memory, which does not move with it, or to be dropped below after the final completion.
+        let mut op = Some(Resting(unsafe { std::ptr::read(&raw const self.op) }));
+        let abandoned = driver.abandon(tag, || Box::new(op.take().expect("the table asks once")));
+        let mut waiter = None;
+        match abandoned {
+            Abandoned::InFlight(waker) => waiter = waker,
+            Abandoned::Ended(mut done) => {
+                leftovers[1] = op.as_mut().and_then(|op| op.settle(&mut done));
+                driver.close_adopted(done);
+            }
+            Abandoned::Gone => {}
+        }
+        let in_flight = op.is_none().then_some(tag);
+        GivenUp {
+            in_flight,
+            leftovers,
+            waiter,
+            op,
+        }
+    }
+}
+
+impl<O: Op> fmt::Debug for Flight<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stage.fmt(f)
+    }
+}
