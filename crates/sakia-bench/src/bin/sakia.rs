@@ -12,10 +12,13 @@ use sakia::{JoinHandle, Runtime};
 use sakia_bench::data::{self, BIG, BIG_TO_WRITE};
 use sakia_bench::measure::Rng;
 use sakia_bench::modes::shared_out;
-use sakia_bench::words::{Words, variant};
+use sakia_bench::words::{Words, tuned, variant};
 use sakia_bench::{Rt, net};
 
 struct Sakia;
+
+/// How long sakia with its best flags looks for something to do before it sleeps: longer than a client takes to come again.
+const SPIN: Duration = Duration::from_micros(200);
 
 /// The op that does nothing (`IORING_OP_NOP`): an opcode of the user's own.
 struct Nop;
@@ -48,7 +51,11 @@ impl Rt for Sakia {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let runtime = Runtime::new().expect("the runtime starts");
+        let mut builder = Runtime::builder();
+        if tuned() {
+            builder = builder.spin_before_park(SPIN);
+        }
+        let runtime = builder.build().expect("the runtime starts");
         runtime.block_on(future)
     }
 

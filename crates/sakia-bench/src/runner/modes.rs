@@ -1,6 +1,6 @@
 //! The modes: what is asked of whom, which figure counts, and how far sakia may be from whom.
 
-use super::systems::{SAKIA, SAKIA_AGAIN};
+use super::systems::{SAKIA, SAKIA_AGAIN, SAKIA_TUNED};
 
 pub struct Mode {
     pub name: &'static str,
@@ -118,6 +118,8 @@ const MULTISHOT: &[&str] = &[
 const NET_FLOORS: &[&str] = &join::<5>(SINGLE_SHOT, MULTISHOT);
 const NET_REFERENCES: &[&str] = &join::<6>(NET_FLOORS, &["epoll"]);
 const NET: &[&str] = &join::<8>(&[SAKIA, SAKIA_AGAIN], NET_REFERENCES);
+/// With one connection the server is idle between two requests, and a spin makes a difference.
+const NET_ALONE: &[&str] = &join::<9>(&[SAKIA, SAKIA_TUNED, SAKIA_AGAIN], NET_REFERENCES);
 /// The same for sakia with buffers that the kernel picks.
 const POOLED: &[&str] = &join::<8>(&["sakia pooled", "sakia pooled again"], NET_REFERENCES);
 const FILES: &[&str] = &[
@@ -142,6 +144,7 @@ const AMONG_A_MILLION: &[&str] = &[SAKIA, SAKIA_AGAIN, "sakia among few", "mini"
 const SERVE: &[&str] = &["sakia-serve", "sakia-serve again", "tokio's twin"];
 const WAKES: &[&str] = &[
     SAKIA,
+    SAKIA_TUNED,
     SAKIA_AGAIN,
     "floor eventfd",
     "floor msg-ring",
@@ -164,7 +167,7 @@ const fn echo(name: &'static str, connections: usize, bytes: usize, depth: usize
     Mode {
         name,
         group: "echo",
-        ours: NET,
+        ours: if connections == 1 { NET_ALONE } else { NET },
         peers: NET_PEERS,
         task: Task::Load {
             client: "echo",

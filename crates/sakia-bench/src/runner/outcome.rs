@@ -3,7 +3,7 @@
 use super::modes::{Figure, Mode, Target};
 use super::one::Figures;
 use super::rounds::Rounds;
-use super::systems::{Role, System};
+use super::systems::{Role, SAKIA_TUNED, System};
 
 /// One mode: the rounds of all its systems.
 pub struct Outcome {
@@ -84,6 +84,18 @@ impl Outcome {
         let mut both = self.rows.iter().filter(is_sakia);
         let mut next = || both.next().and_then(|row| row.cost(figure));
         (next(), next())
+    }
+
+    /// Whether sakia with its best flags is cheaper than sakia as it comes, by the figure that counts: then it stands beside the peers, who count by their best flags too.
+    pub fn is_better_tuned(&self) -> bool {
+        let (figure, tuned) = (self.mode.figure, self.tuned(self.mode.figure));
+        matches!((tuned, self.sakia(figure).0), (Some(tuned), Some(sakia)) if tuned < sakia)
+    }
+
+    /// What sakia with its best flags costs by a figure, where it runs.
+    pub fn tuned(&self, figure: Figure) -> Option<f64> {
+        let tuned = self.rows.iter().find(|row| row.system.name == SAKIA_TUNED);
+        tuned?.cost(figure)
     }
 
     /// The cheapest by a figure, of those that are wanted.

@@ -161,7 +161,9 @@ pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) ->
          Written by `{}`; nothing in it is by hand. Figures are medians of {} interleaved rounds (of memory, which does not waver, there is one), with the least \
          and the most; ratios are of costs (less is better; the cost of a rate is one over it). The last but one column of the first table is sakia against itself in \
          the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. What is asked for and missed is in bold. A peer \
-         that is `tuned` has the ring's best flags that it offers; else it is as it comes.\n\n\
+         that is `tuned` has the ring's best flags that it offers; else it is as it comes. `sakia tuned` looks for something \
+         to do for 200 µs before it sleeps, in the modes in which that makes a difference. The columns and what is asked beside the floor are of sakia as it comes; beside the peers, of whom \
+         the better row counts, sakia counts by its better row too (by the figure of the mode, for all figures), and `tuned` says if that is the tuned one.\n\n\
          * {}, Linux {}, {}\n* sakia at {}, {}\n* {}\n* load of the machine at the begin {}, at the end {}\n* {}\n\n\
          ![sakia and its best peer over the floor]({}.svg)\n\n\
          | mode | figure | sakia / best floor | sakia / best peer | sakia again / sakia | asked |\n|---|---|---|---|---|---|\n",

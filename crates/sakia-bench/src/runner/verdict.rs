@@ -48,15 +48,20 @@ fn against(outcome: &Outcome, figure: Figure, target: Target) -> Option<Verdict>
     })
 }
 
-/// The best peer costs as much or more, or less by no more than sakia differs from itself.
+/// The best peer costs as much or more, or less by no more than sakia differs from itself. Of a peer the better of its rows counts, and so it does of sakia: by the
+/// figure that counts, for all figures.
 fn beside_peers(outcome: &Outcome, figure: Figure) -> Option<Verdict> {
     let (sakia, again) = outcome.sakia(figure);
     let (sakia, (name, peer)) = (sakia?, outcome.best(figure, Role::Peer)?);
     let spread = again.map_or(1.0, |again| (again / sakia).max(sakia / again));
+    let (which, sakia) = match outcome.is_better_tuned() {
+        true => ("tuned ", outcome.tuned(figure)?),
+        false => ("", sakia),
+    };
     let found = sakia / peer;
     Some(Verdict {
         text: format!(
-            "{}{} of {name}, at most {}",
+            "{}{which}{} of {name}, at most {}",
             name_of(outcome, figure),
             short(found),
             short(spread)
@@ -116,6 +121,42 @@ mod tests {
         assert_eq!(
             with(90.0),
             ("1.11 of monoio, at most 1.04".to_owned(), false)
+        );
+    }
+
+    #[test]
+    fn beside_the_peers_sakia_counts_by_its_better_row_and_of_the_floor_as_it_comes() {
+        let with = |tuned: f64, tuned_cpu: f64| {
+            let names = ["sakia", "sakia tuned", "floor single-shot", "a10"];
+            let rates = [50.0, tuned, 50.0, 100.0].map(|rate| ("rate", rate));
+            let cpus = [10.0, tuned_cpu, 10.0, 10.0].map(|cpu| ("server_cpu_ns", cpu));
+            let mut echo = outcome("echo-1-64-1", &names.map(|name| (name, 0.0)));
+            for (at, both) in rates.into_iter().zip(cpus).enumerate() {
+                let figures = [both.0, both.1].map(|(name, value)| (name.to_owned(), value));
+                echo.rows[at] = Outcome::new(echo.mode, &[echo.rows[at].system])
+                    .rows
+                    .remove(0);
+                echo.add(at, Ok(figures.to_vec()));
+            }
+            texts(&echo)
+                .into_iter()
+                .map(|(text, _)| text)
+                .collect::<Vec<_>>()
+        };
+        let floor = "1.00 of floor single-shot, at most 1.04";
+        assert_eq!(
+            with(200.0, 30.0),
+            [
+                floor,
+                "tuned 0.50 of a10, at most 1.00",
+                "server_cpu_ns 1.00 of floor single-shot, at most 1.04",
+                "server_cpu_ns tuned 3.00 of a10, at most 1.00",
+            ]
+        );
+        assert_eq!(with(40.0, 5.0)[1], "2.00 of a10, at most 1.00");
+        assert_eq!(
+            with(40.0, 5.0)[3],
+            "server_cpu_ns 1.00 of a10, at most 1.00"
         );
     }
 
