@@ -237,6 +237,7 @@ impl Driver {
             Below::Uring(_) => config.spin_before_park,
             _ => Duration::ZERO,
         };
+        let spot = Spot::new(kernel.enters_once());
         let has_threads = kernel.sleeper().is_none();
         let eventfd = kernel
             .call(Call::Eventfd)
@@ -260,7 +261,7 @@ impl Driver {
             ledger: RefCell::default(),
             mounts: RefCell::default(),
             cancels: Cancels::default(),
-            spot: Spot::default(),
+            spot,
             spare_peer: Cell::new(None),
             this: this.clone(),
             unparker,

@@ -56,19 +56,19 @@ impl Fd {
 }
 
 impl Descriptor {
+    #[inline]
     pub(crate) fn has_slot(&self) -> bool {
         self.slot.get().is_some()
     }
 
-    /// Has the op name the descriptor by its slot, if it has one and the op is of those that may; answers whether it does.
-    #[inline]
-    pub(crate) fn name_by_slot(&self, sqe: &mut Sqe) -> bool {
+    /// Has the op name the descriptor by its slot, if it has one and the op is of those that may.
+    ///
+    /// By value, and inlined with all that it calls: so the submission need not be in memory before it is in the ring.
+    #[inline(always)]
+    pub(crate) fn name_by_slot(&self, sqe: Sqe) -> Sqe {
         match self.slot.get() {
-            Some(slot) if sqe.fd == self.raw() && may_name_slot(sqe.opcode) => {
-                sqe.by_slot(slot);
-                true
-            }
-            _ => false,
+            Some(slot) if sqe.fd == self.raw() && may_name_slot(sqe.opcode) => sqe.by_slot(slot),
+            _ => sqe,
         }
     }
 
@@ -83,6 +83,7 @@ impl Descriptor {
 }
 
 /// Ops on what is in a file, and no others: those on names take a directory by its number alone.
+#[inline]
 fn may_name_slot(code: u8) -> bool {
     matches!(
         code,

@@ -100,15 +100,18 @@ impl Sqe {
     }
 
     /// Names the registered memory that the op's address leads into.
+    #[inline]
     pub(crate) fn within(mut self, memory: u16) -> Self {
         self.buf_index = memory;
         self
     }
 
     /// Names the descriptor by its slot.
-    pub(crate) fn by_slot(&mut self, slot: u16) {
+    #[inline]
+    pub(crate) fn by_slot(mut self, slot: u16) -> Self {
         self.fd = RawFd::from(slot);
         self.flags |= IOSQE_FIXED_FILE;
+        self
     }
 
     /// Sets the tag that the completion will carry.

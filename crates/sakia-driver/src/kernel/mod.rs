@@ -78,6 +78,11 @@ pub(crate) trait Kernel {
     /// Whether a successful op can be told to post no completion.
     fn skips_success(&self) -> bool;
 
+    /// Whether one enter carries many ops out that need not wait, at less than a call each.
+    fn enters_once(&self) -> bool {
+        false
+    }
+
     /// Gets ready to be lent buffers, at most so many at a time (a power of two), of which a receive chooses one when it has something
     /// (`IOSQE_BUFFER_SELECT`). `false`: this kernel cannot.
     fn open_buffers(&mut self, most: u16) -> bool {
@@ -280,6 +285,13 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.skips_success(),
             Self::Gone => false,
+        }
+    }
+
+    fn enters_once(&self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.enters_once(),
+            _ => false,
         }
     }
 

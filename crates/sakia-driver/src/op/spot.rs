@@ -20,22 +20,37 @@ const BUDGET: u32 = 64;
 /// An answer of this many bytes more costs as much as another one.
 const PIECE: u32 = 16 << 10;
 
-/// A turn with so many ops on registered files is a crowd: the ring is entered once for all of them, and what one of them costs there, if it knows the
-/// memory, too, is less than a call.
+/// A turn with so many ops at places of files is a crowd: the ring is entered once for all of them, and what one of them costs there may be less than a call.
 const CROWD: u32 = 8;
+/// The longest read for which it is less though the ring knows nothing of the memory. What is longer costs its copy in either way, and on the spot a task that reads
+/// again and again fills the same buffer, which stays in the first cache; in a crowd all their buffers take turns.
+const SHORT: u32 = 1024;
 
-/// What is left of the budget, what was answered, and how many ops on registered files went by the ring.
-#[derive(Debug, Default)]
+/// What is left of the budget, what was answered, and how many ops at places of files went by the ring.
+#[derive(Debug)]
 pub(crate) struct Spot {
     budget: Cell<u32>,
     answers: Cell<u64>,
+    /// Whether the kernel below is entered once for many.
+    enters_once: bool,
     /// Since the last turn, and before it.
     passed: Cell<u32>,
     passed_before: Cell<u32>,
 }
 
 impl Spot {
-    /// An op on a registered file goes by the ring.
+    /// For a kernel that is entered once for many ops, or one that carries them out one by one.
+    pub(crate) fn new(enters_once: bool) -> Self {
+        Self {
+            budget: Cell::default(),
+            answers: Cell::default(),
+            enters_once,
+            passed: Cell::default(),
+            passed_before: Cell::default(),
+        }
+    }
+
+    /// An op at a place of a file goes by the ring.
     #[inline]
     pub(crate) fn pass(&self) {
         self.passed.set(self.passed.get().wrapping_add(1));
@@ -47,8 +62,20 @@ impl Spot {
         self.passed_before.set(self.passed.replace(0));
     }
 
+    #[inline]
     fn is_crowded(&self) -> bool {
-        self.passed_before.get().max(self.passed.get()) >= CROWD
+        self.enters_once && self.passed_before.get().max(self.passed.get()) >= CROWD
+    }
+
+    /// Whether a read goes by the ring, for the company that it has there.
+    #[inline]
+    fn joins(&self, sqe: &Sqe, fd: &Descriptor) -> bool {
+        let cheaper = match sqe.opcode {
+            opcode::READ => sqe.len <= SHORT,
+            opcode::READ_FIXED => sqe.len <= SHORT || fd.has_slot(),
+            _ => false,
+        };
+        cheaper && self.is_crowded()
     }
 }
 
@@ -95,11 +122,8 @@ impl Driver {
     #[inline(always)]
     pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Option<Answered> {
         let fd = match (sqe.opcode, &holds.first) {
-            (opcode::READ_FIXED, Some(fd)) if fd.has_slot() && self.spot().is_crowded() => {
-                return None;
-            }
             (opcode::READ | opcode::READ_FIXED | opcode::READV, Some(fd))
-                if sqe.off != u64::MAX =>
+                if sqe.off != u64::MAX && !self.spot().joins(sqe, fd) =>
             {
                 Some(&**fd)
             }

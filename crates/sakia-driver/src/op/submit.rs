@@ -52,15 +52,11 @@ impl Driver {
             self.let_go_now(holds);
             return Ok(Sent::Answered(done));
         }
-        if let Some(fd) = &holds.first
-            && fd.has_slot()
-        {
-            // A copy is shown to the call, as in the kernel's push.
-            let mut named = sqe;
-            if fd.name_by_slot(&mut named) {
-                self.spot().pass();
-            }
-            sqe = named;
+        if names_place {
+            self.spot().pass();
+        }
+        if let Some(fd) = &holds.first {
+            sqe = fd.name_by_slot(sqe);
         }
         self.push(sqe, holds, adopts, lane, waker)
             .map(Sent::InFlight)

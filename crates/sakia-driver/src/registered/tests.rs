@@ -33,7 +33,7 @@ fn file(driver: &Rc<Driver>) -> Fd {
 fn told<O: Op>(mut op: Submit<O>) -> (u8, bool, u16) {
     let mut sqe = Sqe::default();
     let holds = op.idle_mut().expect("it was not polled").prepare(&mut sqe);
-    holds.first.expect("a descriptor").name_by_slot(&mut sqe);
+    let sqe = holds.first.expect("a descriptor").name_by_slot(sqe);
     (sqe.opcode, sqe.flags == IOSQE_FIXED_FILE, sqe.buf_index)
 }
 

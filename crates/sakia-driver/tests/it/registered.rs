@@ -318,10 +318,10 @@ fn a_read_among_a_crowd_goes_by_the_ring_and_one_alone_is_answered_on_the_spot()
         poll(&driver, &mut ninth).is_pending(),
         "the last turn had a crowd"
     );
-    let mut plain = ops::read_at(&file, Vec::with_capacity(16), 0);
+    let mut plain = ops::read_at(&file, Vec::with_capacity(4096), 0);
     assert!(
         poll(&driver, &mut plain).is_ready(),
-        "the ring does not know the memory"
+        "the ring does not know the memory, and it is long"
     );
     assert_eq!(block_on(&driver, ninth).1, b"wheel");
     assert!(poll(&driver, &mut read()).is_ready(), "it was alone");

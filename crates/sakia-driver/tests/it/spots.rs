@@ -109,6 +109,43 @@ fn a_task_that_finds_everything_in_the_cache_goes_by_the_ring_when_its_budget_is
 }
 
 #[test]
+fn a_short_read_among_a_crowd_goes_by_the_ring_where_that_is_entered_once_for_all() {
+    let (_dir, path) = dir_with("cached", &[7; 4096]);
+    let driver = driver();
+    let fd = opened(&driver, &path, libc::O_RDONLY);
+    // Nobody has said that a task begins: all of them go by the ring.
+    let mut crowd: Vec<_> = (0..8)
+        .map(|at| ops::read_at(&fd, Vec::with_capacity(1024), at))
+        .collect();
+    for read in &mut crowd {
+        assert!(poll(&driver, read).is_pending());
+    }
+    let asked = std::env::var_os("SAKIA_KERNEL");
+    let by_ring =
+        driver.fallback_reason().is_none() && asked.is_none_or(|kernel| kernel != "emulated");
+    driver.refill();
+    let mut ninth = ops::read_at(&fd, Vec::with_capacity(1024), 0);
+    assert_eq!(poll(&driver, &mut ninth).is_pending(), by_ring);
+    let mut long = ops::read_at(&fd, Vec::with_capacity(1025), 0);
+    assert!(poll(&driver, &mut long).is_ready(), "a long one does not");
+    for read in crowd {
+        assert_eq!(block_on(&driver, read).1, [7; 1024]);
+    }
+    if by_ring {
+        assert_eq!(block_on(&driver, ninth).1, [7; 1024]);
+    }
+    for (at_once, why) in [(!by_ring, "the last turn had a crowd"), (true, "alone")] {
+        assert_eq!(
+            read_once(&driver, &fd, 1024, 0),
+            (at_once, vec![7; 1024]),
+            "{why}"
+        );
+    }
+    drop((fd, long));
+    end(&driver);
+}
+
+#[test]
 fn a_long_read_takes_more_of_the_budget() {
     let (_dir, path) = dir_with("long", &vec![7; 1 << 20]);
     let driver = driver();

@@ -190,6 +190,10 @@ impl Kernel for Uring {
         self.ring.params().is_feature_skip_cqe_on_success()
     }
 
+    fn enters_once(&self) -> bool {
+        true
+    }
+
     fn open_buffers(&mut self, most: u16) -> bool {
         // An error (a kernel before 5.19, no memory to pin) is no reason to fail: receives take their buffers along then.
         self.buffers = BufferRing::register(&self.ring.submitter(), most).ok();
