@@ -106,12 +106,11 @@ impl<F: Future + Unpin> Future for Request<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let State::Run(inner) = &mut this.state {
-            let answer = ready!(Pin::new(inner).poll(cx));
-            this.state = State::Done;
-            return Poll::Ready(answer);
+        match &mut this.state {
+            // What has answered stays where it is, and says by itself if it is asked again: the answer need not wait here for its end.
+            State::Run(inner) => Pin::new(inner).poll(cx),
+            _ => Poll::Ready(this.known_answer()),
         }
-        Poll::Ready(this.known_answer())
     }
 }
 

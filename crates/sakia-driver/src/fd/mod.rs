@@ -289,6 +289,16 @@ impl Descriptor {
         self.closer.take().map(|closer| *closer)
     }
 
+    /// What arrived and nobody took. A connection lingers if its listener did, so it may not be closed by a mere drop.
+    #[cold]
+    fn close_leftovers(&self) {
+        while let Some(leftover) = self.lane(Side::In).take() {
+            if let Leftover::Connection(connection) = leftover {
+                self.driver.close_unseen(connection.fd);
+            }
+        }
+    }
+
     /// Whether what is done with it may have to wait for a server that does not answer.
     pub(crate) fn has_server(&self) -> bool {
         if !matches!(self.kind(), Kind::File | Kind::Directory) {
@@ -310,11 +320,8 @@ impl Drop for Descriptor {
             let how = self.driver.how_to_close(self);
             self.driver.end_descriptor(fd, self.what(), how);
         }
-        // What arrived and nobody took. A connection lingers if its listener did, so it may not be closed by a mere drop.
-        while let Some(leftover) = self.lane(Side::In).take() {
-            if let Leftover::Connection(connection) = leftover {
-                self.driver.close_unseen(connection.fd);
-            }
+        if !self.lane(Side::In).is_plain() {
+            self.close_leftovers();
         }
     }
 }

@@ -13,8 +13,9 @@ use std::task::{Context, Poll, Waker};
 use super::lane::Leftover;
 use super::submit::Sent;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Bare, Completion, Done, Op, Orphan, Refusal};
+use super::{Bare, Completion, Op, Orphan, Refusal};
 use crate::driver::Driver;
+use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
 
 /// Where the value of an op is, and whether the kernel knows of it: in the eight bytes of a tag, for tags have numbers to spare.
@@ -56,8 +57,22 @@ pub(super) enum Look {
     Pending,
     /// It is over, as most are: with nothing but numbers. [End](Flight::end) it.
     Bare(Over),
+    /// It is over, on the spot: with a descriptor. [Finish](Flight::finish) it.
+    Opened(KernelFd),
     /// [Ask further](Flight::poll_other). It is over with this, if there is something.
     Other(Option<Completion>),
+}
+
+impl Look {
+    /// With what an op is over that has brought no mere number.
+    #[inline]
+    pub(super) fn done(self) -> Option<Completion> {
+        match self {
+            Self::Opened(fd) => Some(Completion::of_fd(fd)),
+            Self::Other(done) => done,
+            Self::Pending | Self::Bare(_) => None,
+        }
+    }
 }
 
 /// That an op is over, and with which numbers.
@@ -123,7 +138,7 @@ impl<O: Op> Flight<O> {
 
     /// Takes the op out at its end. The caller has its last completion, or knows that there will be none.
     #[inline]
-    fn finish(&mut self) -> O {
+    pub(super) fn finish(&mut self) -> O {
         self.stage = Stage::GONE;
         // SAFETY: the callers are at `IDLE`, or in flight with the final completion in hand: the value is initialised and
         // nobody else's, and `GONE` keeps everybody from reading it again.
@@ -151,8 +166,8 @@ impl<O: Op> Flight<O> {
                 self.stage = Stage::in_flight(tag);
                 Look::Pending
             }
-            Ok(Sent::Answered(Done::Bare(bare))) => Look::Bare(Over(bare)),
-            Ok(Sent::Answered(Done::Laden(done))) => Look::Other(Some(done)),
+            Ok(Sent::Answered(bare)) => Look::Bare(Over(bare)),
+            Ok(Sent::Opened(fd)) => Look::Opened(fd),
             Err(refusal) => Look::Other(Some(Completion::refused(refusal))),
         }
     }
@@ -201,7 +216,7 @@ impl<O: Op> Flight<O> {
         match self.look(driver, false, cx) {
             Look::Pending => Poll::Pending,
             Look::Bare(over) => Poll::Ready(self.end(over)),
-            Look::Other(done) => self.poll_other(driver, done, cx),
+            other => self.poll_other(driver, other.done(), cx),
         }
     }
 

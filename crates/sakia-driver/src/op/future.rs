@@ -10,6 +10,7 @@ use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::flight::{Flight, Look};
 use super::{Cancel, Completion, Op, Refusal};
 use crate::driver::Driver;
+use crate::kernel::KernelFd;
 
 /// Hands an op to the current runtime: the way in for an [`Op`] of your own.
 ///
@@ -52,6 +53,21 @@ pub struct Submit<O: Op> {
     flight: Flight<O>,
 }
 
+/// How an op has ended that brings a descriptor.
+///
+/// What was answered on the spot is told by itself, so that it need not be packed into a completion and out again.
+pub(crate) enum Opened<'a, O> {
+    AtOnce(O, KernelFd, &'a Rc<Driver>),
+    Ended(O, Completion),
+}
+
+impl<O> From<(O, Completion)> for Opened<'_, O> {
+    #[inline]
+    fn from((op, done): (O, Completion)) -> Self {
+        Self::Ended(op, done)
+    }
+}
+
 impl<O: Op> Submit<O> {
     /// An op for the runtime that is current at its first poll.
     pub fn new(op: O) -> Self {
@@ -84,7 +100,7 @@ impl<O: Op> Submit<O> {
     fn driver<'a>(
         flight: &Flight<O>,
         driver: &'a mut Option<Rc<Driver>>,
-    ) -> Result<&'a Driver, Refusal> {
+    ) -> Result<&'a Rc<Driver>, Refusal> {
         match driver {
             Some(driver) => {
                 if flight.is_idle() {
@@ -104,13 +120,22 @@ impl<O: Op> Submit<O> {
         }
     }
 
-    /// Drives the op to its end: gives it back, and how it ended.
-    #[inline]
-    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<(O, Completion)> {
-        match Self::driver(&self.flight, &mut self.driver) {
-            Ok(driver) => self.flight.poll_end(driver, cx),
-            Err(refusal) => Poll::Ready(Self::refuse(&mut self.flight, refusal)),
-        }
+    /// Drives an op that brings a descriptor to its end: gives it back, and how it ended.
+    #[inline(always)]
+    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Opened<'_, O>> {
+        let driver = match Self::driver(&self.flight, &mut self.driver) {
+            Ok(driver) => driver,
+            Err(refusal) => return Poll::Ready(Self::refuse(&mut self.flight, refusal).into()),
+        };
+        let ended = match self.flight.look(driver, false, cx) {
+            Look::Pending => return Poll::Pending,
+            Look::Bare(over) => self.flight.end(over),
+            Look::Opened(fd) => {
+                return Poll::Ready(Opened::AtOnce(self.flight.finish(), fd, driver));
+            }
+            other => ready!(self.flight.poll_other(driver, other.done(), cx)),
+        };
+        Poll::Ready(ended.into())
     }
 }
 
@@ -134,8 +159,8 @@ impl<O: Op> Future for Submit<O> {
                 let (op, done) = flight.end(over);
                 Poll::Ready(op.complete(done))
             }
-            Look::Other(done) => {
-                let (op, done) = ready!(flight.poll_other(driver, done, cx));
+            other => {
+                let (op, done) = ready!(flight.poll_other(driver, other.done(), cx));
                 Poll::Ready(rarely(op, done))
             }
         }

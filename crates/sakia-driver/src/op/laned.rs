@@ -271,8 +271,8 @@ impl<O: LaneOp> Future for Laned<O> {
                     let step = op.complete(done);
                     this.follow(step)
                 }
-                Look::Other(done) => {
-                    let step = ready!(this.poll_other(done, cx));
+                other => {
+                    let step = ready!(this.poll_other(other.done(), cx));
                     this.follow(step)
                 }
             };

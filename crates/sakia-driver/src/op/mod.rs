@@ -352,6 +352,16 @@ impl Completion {
         done
     }
 
+    /// The end of an op that has brought a descriptor.
+    pub(crate) fn of_fd(fd: KernelFd) -> Self {
+        let mut done = Self::from(Bare {
+            res: fd.raw(),
+            flags: 0,
+        });
+        done.load().fd = Some(fd);
+        done
+    }
+
     /// The end of an op that the kernel never had, and that was asked to end.
     pub(crate) fn cancelled() -> Self {
         Self::from(Bare {

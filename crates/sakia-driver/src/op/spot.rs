@@ -7,11 +7,11 @@
 
 use std::cell::Cell;
 
-use super::adopt::Adopts;
-use super::{Bare, Completion, Done, Holds};
+use super::submit::Sent;
+use super::{Bare, Holds, Yields};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
-use crate::kernel::abi::{Cqe, opcode};
+use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
 use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
 
@@ -87,20 +87,15 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// The completion, with the descriptor in its hands if it is one.
+    /// What becomes of the op, with the descriptor in its hands if it is one.
     #[inline]
-    pub(crate) fn adopt(self, adopts: Adopts) -> Done {
+    pub(crate) fn adopt(self, yields: Yields) -> Sent {
         let Self { res, hasty } = self;
-        if hasty {
-            let mut done = Completion::from(Bare { res, flags: 0 });
-            done.load().fd = Some(KernelFd::adopt_hasty(res));
-            return Done::Laden(done);
+        match yields {
+            Yields::Descriptor(_) if hasty => Sent::Opened(KernelFd::adopt_hasty(res)),
+            Yields::Descriptor(_) if res >= 0 => Sent::Opened(KernelFd::adopt(res)),
+            _ => Sent::Answered(Bare { res, flags: 0 }),
         }
-        adopts.adopt(Cqe {
-            user_data: 0,
-            res,
-            flags: 0,
-        })
     }
 }
 
@@ -166,13 +161,14 @@ impl Driver {
 /// What an op at a place is told that names something without places: a FIFO, a terminal, a socket. The ring would go on as if no place were named.
 ///
 /// It is asked of what was not answered on the spot: an answer that names a place has shown that there are places.
-pub(crate) fn refused_place(holds: &Holds) -> Option<Done> {
+#[inline]
+pub(crate) fn refused_place(holds: &Holds) -> Option<Bare> {
     let fd = holds.first.as_ref()?;
     let refused = Bare {
         res: -libc::ESPIPE,
         flags: 0,
     };
-    (!fd.has_places()).then_some(Done::Bare(refused))
+    (!fd.has_places()).then_some(refused)
 }
 
 impl Descriptor {

@@ -6,17 +6,19 @@ use super::adopt::Adopts;
 use super::lane::Side;
 use super::spot::refused_place;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Bare, Done, Holds, Orphan, Refusal, Yields};
+use super::{Bare, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
-use crate::kernel::{Kernel, Sqe};
+use crate::kernel::{Kernel, KernelFd, Sqe};
 
 /// What becomes of an op that is handed over.
 pub(crate) enum Sent {
     /// It is in flight under this tag.
     InFlight(Tag),
-    /// It is over.
-    Answered(Done),
+    /// It is over, and has brought numbers.
+    Answered(Bare),
+    /// It is over, and has brought a descriptor.
+    Opened(KernelFd),
 }
 
 impl Driver {
@@ -37,21 +39,25 @@ impl Driver {
             // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
             sqe.flags |= IOSQE_ASYNC;
         }
-        let adopts = Adopts::new(yields, sqe.addr);
         let answer = if hot {
             // A copy is shown to the call, as in the kernel's push.
             let copy = sqe;
-            self.answer_hot(&copy).map(Done::Bare)
+            self.answer_hot(&copy).map(Sent::Answered)
         } else {
+            // It has an owner before anything else is done.
             let answered = self.answer(&sqe, &holds);
-            answered.map(|answered| answered.adopt(adopts))
+            answered.map(|answered| answered.adopt(yields))
         };
         let names_place = placed && sqe.off != u64::MAX;
-        let refused = || names_place.then(|| refused_place(&holds)).flatten();
-        if let Some(done) = answer.or_else(refused) {
+        let refused = || {
+            let refused = names_place.then(|| refused_place(&holds)).flatten();
+            refused.map(Sent::Answered)
+        };
+        if let Some(sent) = answer.or_else(refused) {
             self.let_go_now(holds);
-            return Ok(Sent::Answered(done));
+            return Ok(sent);
         }
+        let adopts = Adopts::new(yields, sqe.addr);
         if names_place {
             self.spot().pass();
         }

@@ -42,6 +42,7 @@ unsafe impl<B: IoBufMut> Op for ReadAt<B> {
         Holds::one(fd)
     }
 
+    #[inline(always)]
     fn complete(mut self, done: Completion) -> Self::Output {
         let result = done.result().map(|n| n as usize);
         if let Ok(n) = result {
@@ -94,6 +95,7 @@ unsafe impl<B: IoBuf> Op for WriteAt<B> {
         Holds::one(fd)
     }
 
+    #[inline(always)]
     fn complete(self, done: Completion) -> Self::Output {
         (done.result().map(|n| n as usize), self.buf)
     }

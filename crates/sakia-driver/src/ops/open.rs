@@ -12,7 +12,7 @@ use super::relief::Relief;
 use crate::fd::{Fd, FdRef, Kind, Origin};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
-use crate::op::future::Submit;
+use crate::op::future::{Opened, Submit};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
 /// How a file is opened: `struct open_how` of openat2(2).
@@ -76,17 +76,24 @@ unsafe impl Op for Open {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        let flags = self.how.flags as i32;
+        done.into_fd(self.kind()).map(|fd| self.noted(fd))
+    }
+}
+
+impl Open {
+    fn kind(&self) -> Kind {
         // O_TMPFILE, which makes a file, has the bit of O_DIRECTORY too.
-        let kind = if flags & libc::O_TMPFILE == libc::O_DIRECTORY {
-            Kind::Directory
-        } else {
-            Kind::File
-        };
-        let fd = done.into_fd(kind)?;
-        let answers = kind == Kind::File && flags & libc::O_DIRECT == 0;
-        fd.inner().note_answers(answers);
-        Ok(fd)
+        match self.how.flags as i32 & libc::O_TMPFILE {
+            libc::O_DIRECTORY => Kind::Directory,
+            _ => Kind::File,
+        }
+    }
+
+    /// The handle, which knows from the flags whether it may be answered.
+    fn noted(&self, fd: Fd) -> Fd {
+        let direct = self.how.flags as i32 & libc::O_DIRECT != 0;
+        fd.inner().note_answers(fd.kind() == Kind::File && !direct);
+        fd
     }
 }
 
@@ -148,7 +155,13 @@ impl Future for Opening {
             if let Some(waiting) = this.waiting.take() {
                 this.op = Submit::new(waiting.1);
             }
-            let (op, done) = ready!(this.op.poll_end(cx));
+            let (op, done) = match ready!(this.op.poll_opened(cx)) {
+                Opened::AtOnce(op, fd, driver) => {
+                    let fd = op.noted(Fd::on(driver, fd, op.kind()));
+                    return Poll::Ready(Ok(fd.asked_at(this.origin)));
+                }
+                Opened::Ended(op, done) => (op, done),
+            };
             match Relief::of(done.errno()).filter(|_| this.patient) {
                 Some(relief) => this.waiting = Some(Box::new((relief, op))),
                 None => {
