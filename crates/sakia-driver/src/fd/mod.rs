@@ -224,14 +224,18 @@ impl Descriptor {
     }
 
     /// Whether it is something of which a place can be named.
+    #[inline]
     pub(crate) fn has_places(&self) -> bool {
-        self.places.get().unwrap_or_else(|| {
-            let asked = self.driver.call(Call::Seek(self.raw(), 0, libc::SEEK_CUR));
-            let errno = asked.err().and_then(|error| error.raw_os_error());
-            let places = errno != Some(libc::ESPIPE);
-            self.places.set(Some(places));
-            places
-        })
+        self.places.get().unwrap_or_else(|| self.asks_for_places())
+    }
+
+    #[cold]
+    fn asks_for_places(&self) -> bool {
+        let asked = self.driver.call(Call::Seek(self.raw(), 0, libc::SEEK_CUR));
+        let errno = asked.err().and_then(|error| error.raw_os_error());
+        let places = errno != Some(libc::ESPIPE);
+        self.places.set(Some(places));
+        places
     }
 
     /// The ring is about to be handed an op that names it. O_NONBLOCK would change what the kernel does with it, also where the file itself takes no
@@ -300,15 +304,16 @@ impl Descriptor {
     }
 
     /// Whether what is done with it may have to wait for a server that does not answer.
+    #[inline]
     pub(crate) fn has_server(&self) -> bool {
-        if !matches!(self.kind(), Kind::File | Kind::Directory) {
-            return false;
-        }
-        self.served.get().unwrap_or_else(|| {
-            let served = self.driver.is_served(self.raw());
-            self.served.set(Some(served));
-            served
-        })
+        matches!(self.kind(), Kind::File | Kind::Directory)
+            && self.served.get().unwrap_or_else(|| self.asks_for_server())
+    }
+
+    fn asks_for_server(&self) -> bool {
+        let served = self.driver.is_served(self.raw());
+        self.served.set(Some(served));
+        served
     }
 }
 

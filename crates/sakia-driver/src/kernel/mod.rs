@@ -213,7 +213,7 @@ impl Below {
 }
 
 impl Kernel for Below {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, sqe: &Sqe) -> bool {
         // The others are shown a copy: what a call is shown cannot stay in registers, and the ring's slot is filled from there.
         let copy = |sqe: &Sqe| *sqe;

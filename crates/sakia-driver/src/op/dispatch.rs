@@ -107,7 +107,7 @@ impl Driver {
             lane,
         } = settlement;
         let leftover = orphan.settle(&mut done);
-        match (lane, &holds.first) {
+        match (lane, &*holds.first) {
             (Some(side), Some(fd)) => self.orphan_ended(fd, side, leftover),
             _ => drop(leftover),
         }
@@ -119,7 +119,7 @@ impl Driver {
 
     /// The op's clones of its descriptors: the last of all closes, and a close that waits for that is woken.
     fn let_go(&self, holds: Holds) {
-        for fd in [holds.first, holds.second].into_iter().flatten() {
+        for fd in holds.into_held() {
             if let Some(waker) = fd.take_closer() {
                 self.pending().wakes.push(waker);
             }

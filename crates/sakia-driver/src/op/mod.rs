@@ -67,10 +67,26 @@ pub enum Yields {
 /// The descriptors that an op in flight names, each kept open until its final completion.
 ///
 /// A descriptor that the op itself owns (an [`OwnedFd`], an `Rc<File>`) need not be here: the op lives as long.
+///
+/// Like a [`Completion`] it is dropped by hand and by value, so that it need not be in memory on its way into the table.
 #[derive(Debug, Default)]
 pub struct Holds {
-    pub(crate) first: Option<FdRef>,
-    pub(crate) second: Option<FdRef>,
+    pub(crate) first: ManuallyDrop<Option<FdRef>>,
+    pub(crate) second: ManuallyDrop<Option<FdRef>>,
+}
+
+impl Drop for Holds {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.first.is_some() || self.second.is_some() {
+            drop_held(self.first.take(), self.second.take());
+        }
+    }
+}
+
+#[inline(never)]
+fn drop_held(first: Option<FdRef>, second: Option<FdRef>) {
+    drop((first, second));
 }
 
 impl Holds {
@@ -87,28 +103,47 @@ impl Holds {
     }
 
     /// The op names one descriptor.
+    #[inline]
     pub fn one(fd: FdRef) -> Self {
-        Self {
-            first: Some(fd),
-            second: None,
-        }
+        Self::two(Some(fd), None)
     }
 
     /// Lets go of what nobody waits for and somebody else still names. The rest is given back: to let go of that closes it, or wakes whoever
     /// waits to close it.
     #[inline]
     pub(crate) fn let_go_quietly(mut self) -> Option<Self> {
-        for held in [&mut self.first, &mut self.second] {
-            if held.as_ref().is_some_and(|fd| fd.is_shared_and_unwatched()) {
-                *held = None;
-            }
+        if self
+            .first
+            .as_ref()
+            .is_some_and(|fd| fd.is_shared_and_unwatched())
+        {
+            drop(self.first.take());
+        }
+        if self
+            .second
+            .as_ref()
+            .is_some_and(|fd| fd.is_shared_and_unwatched())
+        {
+            drop(self.second.take());
         }
         (self.first.is_some() || self.second.is_some()).then_some(self)
     }
 
+    /// Whoever is held.
+    #[inline]
+    pub(crate) fn into_held(mut self) -> impl Iterator<Item = FdRef> {
+        [self.first.take(), self.second.take()]
+            .into_iter()
+            .flatten()
+    }
+
     /// The op names two descriptors (splice, linkat, renameat2).
+    #[inline]
     pub fn two(first: Option<FdRef>, second: Option<FdRef>) -> Self {
-        Self { first, second }
+        Self {
+            first: ManuallyDrop::new(first),
+            second: ManuallyDrop::new(second),
+        }
     }
 }
 

@@ -116,7 +116,7 @@ impl Driver {
     /// The result of a submission that can be answered without waiting. If it is a descriptor, the caller adopts it at once.
     #[inline(always)]
     pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Option<Answered> {
-        let fd = match (sqe.opcode, &holds.first) {
+        let fd = match (sqe.opcode, &*holds.first) {
             (opcode::READ | opcode::READ_FIXED | opcode::READV, Some(fd))
                 if sqe.off != u64::MAX && !self.spot().joins(sqe, fd) =>
             {

@@ -61,7 +61,7 @@ impl Driver {
         if names_place {
             self.spot().pass();
         }
-        if let Some(fd) = &holds.first {
+        if let Some(fd) = &*holds.first {
             sqe = fd.name_by_slot(sqe);
         }
         self.push(sqe, holds, adopts, lane, waker)
@@ -79,8 +79,11 @@ impl Driver {
         waker: &Waker,
     ) -> Result<Tag, Refusal> {
         // The one door to the ring.
-        for named in [&holds.first, &holds.second].into_iter().flatten() {
-            named.calm();
+        if let Some(fd) = &*holds.first {
+            fd.calm();
+        }
+        if let Some(fd) = &*holds.second {
+            fd.calm();
         }
         // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
         let waker = waker.clone();

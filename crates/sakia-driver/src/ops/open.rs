@@ -60,6 +60,7 @@ unsafe impl Op for Open {
     const CANCEL: Cancel = Cancel::Eager;
     const YIELDS: Yields = Yields::Descriptor(Kind::File);
 
+    #[inline(always)]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         // Not taken: the open may be tried once more.
         let holds = Holds::two(self.dir.clone(), None);

@@ -33,7 +33,8 @@ fn file(driver: &Rc<Driver>) -> Fd {
 fn told<O: Op>(mut op: Submit<O>) -> (u8, bool, u16) {
     let mut sqe = Sqe::default();
     let holds = op.idle_mut().expect("it was not polled").prepare(&mut sqe);
-    let sqe = holds.first.expect("a descriptor").name_by_slot(sqe);
+    let fd = holds.first.as_ref().expect("a descriptor");
+    let sqe = fd.name_by_slot(sqe);
     (sqe.opcode, sqe.flags == IOSQE_FIXED_FILE, sqe.buf_index)
 }
 
