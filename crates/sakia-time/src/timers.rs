@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     /// The room for a batch of wakers, kept so that firing allocates nothing.
     batch: Cell<Vec<Waker>>,
     is_closed: Cell<bool>,
+    /// The mailbox's number, at hand.
+    id: u64,
     mailbox: Arc<Mailbox>,
 }
 
@@ -90,6 +92,7 @@ impl Timers {
     pub fn with_clock(clock: Rc<dyn Clock>) -> Self {
         let source = Source::new(clock);
         let origin = source.now();
+        let mailbox = Mailbox::open();
         Timers {
             inner: Rc::new(Inner {
                 source,
@@ -101,7 +104,8 @@ impl Timers {
                 wheel: RefCell::new(Wheel::new()),
                 batch: Cell::new(Vec::new()),
                 is_closed: Cell::new(false),
-                mailbox: Mailbox::open(),
+                id: mailbox.id(),
+                mailbox,
             }),
         }
     }
@@ -310,7 +314,7 @@ impl fmt::Debug for Timers {
 impl Inner {
     #[inline]
     pub(crate) fn id(&self) -> u64 {
-        self.mailbox.id()
+        self.id
     }
 
     #[inline]

@@ -5,7 +5,8 @@
 //! level above, the slots of a level are due in order, and only slots *after* the present digit are ever taken: a level never
 //! wraps. When `elapsed` reaches the first tick of a slot above level 0, its timers move down (they cascade).
 //!
-//! The life of a timer: `fresh` (its delay is known, its beginning is not) → begun (not hung yet) → in a slot → out. Three by-ways: `due` (its tick was
+//! The life of a timer: `fresh` (its delay is known, its beginning is not) → begun (not hung yet) → in a slot → out. One whose tick is known as it comes is laid
+//! `aside` instead, until somebody asks what is due: what is gone by then was never hung. Three by-ways: `due` (its tick was
 //! past when it came), `firing` (due, and about to leave), `never` (beyond the last tick).
 //!
 //! The first tick of a slot is a poor answer to "when next?": above level 0 it wakes the thread for nothing but a cascade. So each slot keeps its
@@ -27,7 +28,8 @@ const FIRING: List = DUE + 1;
 /// Two lists that take turns: while the timers of one wait for a reading of the clock, those of the other have had theirs.
 const FRESH: [List; 2] = [DUE + 2, DUE + 3];
 const BEYOND: List = DUE + 4;
-const LISTS: usize = BEYOND as usize + 1;
+const ASIDE: List = DUE + 5;
+const LISTS: usize = ASIDE as usize + 1;
 
 /// How many entries `next_tick` looks at, at most, to freshen the smallest tick of a slot.
 const LOOK_AT: usize = 32;
@@ -101,7 +103,7 @@ impl<T> Wheel<T> {
     #[inline]
     pub(crate) fn insert(&mut self, tick: u64, value: T) -> Key {
         let (index, key) = self.arena.insert(value, tick);
-        self.place(index, tick);
+        self.lay_aside(index, tick);
         key
     }
 
@@ -147,6 +149,20 @@ impl<T> Wheel<T> {
         }
     }
 
+    /// Hangs all whose tick can be known.
+    fn hang_all(&mut self) {
+        self.hang_begun();
+        self.hang_aside();
+    }
+
+    /// Hangs the timers that were laid aside. `elapsed` moves on only behind this, so none of them is overtaken.
+    #[inline]
+    fn hang_aside(&mut self) {
+        while let Some(index) = self.arena.pop_front(ASIDE) {
+            self.place(index, self.arena.when(index));
+        }
+    }
+
     /// Takes a timer out; `None` if it has fired.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
@@ -162,7 +178,7 @@ impl<T> Wheel<T> {
         };
         self.detach(index);
         self.arena.set_when(index, tick);
-        self.place(index, tick);
+        self.lay_aside(index, tick);
         true
     }
 
@@ -176,6 +192,7 @@ impl<T> Wheel<T> {
     /// `false`: there is nothing to be done, and so all is done up to `now`.
     #[inline]
     pub(crate) fn begin_round(&mut self, now: u64) -> bool {
+        self.hang_aside();
         if !self.arena.is_list_empty(DUE) {
             self.fire_due();
         }
@@ -204,6 +221,7 @@ impl<T> Wheel<T> {
         if let Some(index) = self.arena.pop_front(FIRING) {
             return self.arena.remove(index);
         }
+        self.hang_aside();
         while let Some((level, slot)) = self.first_slot() {
             let start = self.slot_start(level, slot);
             if start > now {
@@ -223,7 +241,7 @@ impl<T> Wheel<T> {
 
     /// Returns the earliest tick of all timers that have begun, or a little less: see the file's head.
     pub(crate) fn next_tick(&mut self) -> Option<u64> {
-        self.hang_begun();
+        self.hang_all();
         let (level, slot) = match self.first_due() {
             Ok(tick) => return tick,
             Err(found) => found,
@@ -245,7 +263,7 @@ impl<T> Wheel<T> {
     /// Returns the earliest tick of all timers that have begun, however long that takes.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn next_tick_exact(&mut self) -> Option<u64> {
-        self.hang_begun();
+        self.hang_all();
         match self.first_due() {
             Ok(tick) => tick,
             Err((level, slot)) => self.arena.list_whens(list_of(level, slot)).min(),
@@ -269,6 +287,15 @@ impl<T> Wheel<T> {
             None => Ok(None),
             Some((0, slot)) => Ok(Some(self.slot_start(0, slot))),
             Some(found) => Err(found),
+        }
+    }
+
+    /// Keeps an entry until somebody asks; one that is due already says so at once.
+    #[inline]
+    fn lay_aside(&mut self, index: u32, tick: u64) {
+        match tick > self.elapsed {
+            true => self.arena.push_back(index, ASIDE),
+            false => self.place(index, tick),
         }
     }
 

@@ -119,7 +119,7 @@ const ROWS: &[Row] = &[
         MINI,
         860.0,
     ),
-    ops("timer-among-1k", &["timer", "1000"], 10_000, MINI, 585.0),
+    ops("timer-among-1k", &["timer", "1000"], 10_000, MINI, 512.0),
 ];
 
 /// Counts all rows. What takes more than its bound is an error, after all have been counted.

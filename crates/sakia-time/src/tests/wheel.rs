@@ -259,6 +259,29 @@ fn a_timer_that_becomes_due_during_a_round_waits_for_the_next_one() {
 }
 
 #[test]
+fn a_timer_that_is_set_during_a_round_for_a_later_tick_of_it_is_not_overtaken() {
+    let mut wheel = Wheel::new();
+    wheel.insert(5, 0);
+    assert!(wheel.begin_round(10));
+    assert_eq!(wheel.pop_due(10), Some(0));
+    // All is done up to tick 5, and will be up to tick 10.
+    wheel.insert(7, 1);
+    assert_eq!(wheel.pop_due(10), Some(1));
+    assert_eq!(wheel.pop_due(10), None);
+    assert!(wheel.is_done(7));
+}
+
+#[test]
+fn a_timer_whose_tick_was_past_as_it_came_is_not_done_before_it_has_fired() {
+    let mut wheel = Wheel::new();
+    drain(&mut wheel, 10);
+    wheel.insert(10, 0);
+    assert!(!wheel.is_done(10));
+    assert_eq!(drain(&mut wheel, 10), [0]);
+    assert!(wheel.is_done(10));
+}
+
+#[test]
 fn the_last_tick_fires_and_never_does_not() {
     let last = last_tick();
     let mut wheel = Wheel::new();
