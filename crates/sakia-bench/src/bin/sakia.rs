@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use sakia::buf::BufResultExt;
 use sakia::fs::{File, RegisteredBufs};
-use sakia::net::{TcpListener, TcpStream};
+use sakia::net::{TcpListener, TcpSocket, TcpStream};
 use sakia::op::{Cancel, Completion, Holds, Op, Sqe};
 use sakia::{JoinHandle, Runtime};
+use sakia_bench::Rt;
 use sakia_bench::data::{self, BIG, BIG_TO_WRITE};
 use sakia_bench::measure::Rng;
 use sakia_bench::modes::shared_out;
 use sakia_bench::words::{Words, tuned, variant};
-use sakia_bench::{Rt, net};
 
 struct Sakia;
 
@@ -82,7 +82,7 @@ impl Rt for Sakia {
 
     async fn serve(port: u16, buf: usize) {
         let pooled = variant() == "pooled";
-        let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
+        let listener = listen(port).expect("the port is free");
         loop {
             drop(serve_one(&listener, buf, pooled).await);
         }
@@ -115,6 +115,16 @@ impl Rt for Sakia {
     async fn nop() {
         sakia::submit(Nop).await.expect("nothing cannot fail");
     }
+}
+
+/// What `net::listen` does for the others, as a program of sakia's does it: of a listener that somebody else has made, sakia has to ask the kernel at the end of each
+/// connection whether it lingers.
+fn listen(port: u16) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_nodelay(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    socket.listen(4096)
 }
 
 async fn echo(stream: TcpStream, buf: usize) {
@@ -161,7 +171,7 @@ fn echo_to_the_end(words: &Words) {
     let (port, connections) = (words.number(0) as u16, words.count(1));
     let pooled = variant() == "pooled";
     Sakia::block_on(async move {
-        let listener = TcpListener::from_std(net::listen(port)).expect("it is a listener");
+        let listener = listen(port).expect("the port is free");
         let mut echoes = Vec::new();
         for _ in 0..connections {
             echoes.push(serve_one(&listener, 4096, pooled).await);

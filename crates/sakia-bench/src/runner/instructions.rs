@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
     echo("echo-1-pooled", 1, "pooled", 3430.0),
     echo("echo-50-pooled", 50, "pooled", 2200.0),
     // Whether a request is there when its connection is accepted is a matter of luck, and 6 %.
-    churn("churn", 300, 8_420.0),
+    churn("churn", 300, 6_990.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1010.0),
     ops("nop-128", &["nop", "128"], 12_800, FLOOR, 520.0),
     ops("zero-1", &["zero", "1"], 2_000, FLOOR, 660.0),

@@ -123,6 +123,25 @@ impl TcpSocket {
         option::set_flag(&self.fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, on)
     }
 
+    /// Sends small writes at once instead of gathering them (`TCP_NODELAY`), of the streams that a listener accepts too: no call for each of them.
+    ///
+    /// ```
+    /// # sakia::Runtime::new().unwrap().block_on(async {
+    /// let socket = sakia::net::TcpSocket::new_v4()?;
+    /// socket.set_nodelay(true)?;
+    /// socket.bind("127.0.0.1:0".parse().unwrap())?;
+    /// let listener = socket.listen(128)?;
+    /// # drop(listener);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        option::set_flag(&self.fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, on)
+    }
+
     /// Sets how much the kernel keeps of what was received (`SO_RCVBUF`), of the streams that a listener accepts too.
     ///
     /// ```

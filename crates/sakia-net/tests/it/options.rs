@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sakia_net::{TcpKeepalive, TcpListener, TcpStream, UdpSocket};
+use sakia_net::{TcpKeepalive, TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use crate::common::{loopback, pair, run};
 
@@ -20,6 +20,22 @@ fn the_options_of_a_stream_are_those_that_std_sees() {
         assert_eq!(std.ttl().unwrap(), 33);
         std.set_nodelay(false).unwrap();
         assert!(!TcpStream::from_std(std).unwrap().nodelay().unwrap());
+    });
+}
+
+#[test]
+fn what_a_listener_accepts_sends_at_once_if_its_socket_was_told_to() {
+    run(async {
+        for on in [false, true] {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_nodelay(on).unwrap();
+            socket.bind(loopback()).unwrap();
+            let listener = socket.listen(8).unwrap();
+            let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (ours, _) = listener.accept().await.unwrap();
+            assert_eq!(ours.nodelay().unwrap(), on);
+            drop(peer);
+        }
     });
 }
 
