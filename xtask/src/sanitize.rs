@@ -100,6 +100,14 @@ const SANITIZERS: &[Sanitizer] = &[
                 why: PIPES,
             },
             Skip {
+                test: "emulated::on_a_kernel_that_knows_neither",
+                why: PIPES,
+            },
+            Skip {
+                test: "emulated::where_no_thread_is_to_be_had",
+                why: "the sanitizer wants a process for the names of what it suppresses, and there is none to be had",
+            },
+            Skip {
                 test: "syscalls::",
                 why: "it counts system calls, and the sanitizer makes some of its own",
             },
