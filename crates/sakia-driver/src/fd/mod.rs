@@ -238,6 +238,12 @@ impl Descriptor {
         places
     }
 
+    /// Whether the ring's first op on it costs calls before: those that take O_NONBLOCK off.
+    #[inline]
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.fd.is_hasty()
+    }
+
     /// The ring is about to be handed an op that names it. O_NONBLOCK would change what the kernel does with it, also where the file itself takes no
     /// notice: a splice gives up at once, and of a file that does not know how not to wait (those of /proc) io_uring believes that it does, and would
     /// read it on this thread.

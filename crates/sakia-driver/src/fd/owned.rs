@@ -57,10 +57,16 @@ impl Owned {
         self.state.set(state);
     }
 
+    /// Whether O_NONBLOCK is on it for us alone.
+    #[inline]
+    pub(super) fn is_hasty(&self) -> bool {
+        self.state.get() == State::Hasty
+    }
+
     /// Takes O_NONBLOCK off, if it is there for us alone.
     #[inline]
     pub(super) fn calm(&self) {
-        if self.state.get() == State::Hasty {
+        if self.is_hasty() {
             self.calm_now();
         }
     }

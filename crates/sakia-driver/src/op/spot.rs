@@ -67,7 +67,7 @@ impl Spot {
         self.enters_once && self.passed_before.get().max(self.passed.get()) >= CROWD
     }
 
-    /// Whether a read goes by the ring, for the company that it has there.
+    /// Whether a read goes by the ring, for the company that it has there. Not the first ones of what was opened on the spot: many a file is read once, and closed.
     #[inline]
     fn joins(&self, sqe: &Sqe, fd: &Descriptor) -> bool {
         let cheaper = match sqe.opcode {
@@ -75,7 +75,7 @@ impl Spot {
             opcode::READ_FIXED => sqe.len <= SHORT || fd.has_slot(),
             _ => false,
         };
-        cheaper && self.is_crowded()
+        cheaper && self.is_crowded() && !fd.is_hasty()
     }
 }
 

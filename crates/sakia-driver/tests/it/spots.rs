@@ -128,6 +128,15 @@ fn a_short_read_among_a_crowd_goes_by_the_ring_where_that_is_entered_once_for_al
     assert_eq!(poll(&driver, &mut ninth).is_pending(), by_ring);
     let mut long = ops::read_at(&fd, Vec::with_capacity(1025), 0);
     assert!(poll(&driver, &mut long).is_ready(), "a long one does not");
+    let mut open = ops::open(None, &path, how(libc::O_RDONLY)).unwrap();
+    let Poll::Ready(Ok(fresh)) = poll(&driver, &mut open) else {
+        panic!("the name is known");
+    };
+    let mut first = ops::read_at(&fresh, Vec::with_capacity(1024), 0);
+    assert!(
+        poll(&driver, &mut first).is_ready(),
+        "nor the first one of what was opened on the spot, for which the ring would cost two calls more"
+    );
     for read in crowd {
         assert_eq!(block_on(&driver, read).1, [7; 1024]);
     }
@@ -141,7 +150,7 @@ fn a_short_read_among_a_crowd_goes_by_the_ring_where_that_is_entered_once_for_al
             "{why}"
         );
     }
-    drop((fd, long));
+    drop((fd, long, fresh, first));
     end(&driver);
 }
 
