@@ -23,7 +23,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Appends a task.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, task: TaskRef) {
         self.tasks.borrow_mut().push_back(task);
     }

@@ -51,7 +51,7 @@ pub(crate) fn step(home: &Home, task: TaskRef) -> bool {
     match polled {
         // It was woken meanwhile: our reference goes back to the queue.
         Polled::Pending if task.own(home).has(own::QUEUED) => home.ready.push(task),
-        Polled::Pending => {}
+        Polled::Pending => task.give_back(home),
         Polled::Ended(fallout) => ended(home, task, fallout),
     }
     true

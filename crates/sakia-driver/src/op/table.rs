@@ -219,7 +219,11 @@ impl Table {
         entry.state.begin(State::Waiting(Some(waker)));
         // There is nothing in it: its last op's were taken out as that ended.
         std::mem::forget(std::mem::replace(&mut entry.holds, holds));
-        entry.adopts = adopts;
+        // One byte where there is nothing, as mostly: the rest of it has no value, and is not to be copied.
+        match adopts {
+            Adopts::Nothing => entry.adopts = Adopts::Nothing,
+            some => entry.adopts = some,
+        }
         entry.opcode = opcode;
         entry.lane = lane;
         entry.asked = 0;

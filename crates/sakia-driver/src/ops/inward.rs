@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use sakia_buf::{BufResult, IoBufMut};
 
+use super::course::Course;
 use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
@@ -28,21 +29,6 @@ pub enum Stream {
     Pipe,
 }
 
-impl Stream {
-    /// Whether reading takes the bytes away, so that those of an abandoned read must be kept.
-    fn consumes(&self) -> bool {
-        match self {
-            Self::Socket(flags) => flags & libc::MSG_PEEK == 0,
-            Self::Cursor(_) => false,
-            Self::Pipe => true,
-        }
-    }
-
-    fn peeks(&self) -> bool {
-        matches!(self, Self::Socket(flags) if flags & libc::MSG_PEEK != 0)
-    }
-}
-
 /// The op of [`recv`] and [`read`].
 #[derive(Debug)]
 pub struct Recv<B> {
@@ -54,10 +40,11 @@ pub struct Recv<B> {
     capacity: usize,
     filled: usize,
     exact: bool,
-    stream: Stream,
+    course: Course,
 }
 
 impl<B: IoBufMut> Recv<B> {
+    #[inline]
     fn new(buf: B, exact: bool, stream: Stream) -> Self {
         let capacity = buf.bytes_total();
         Self {
@@ -67,7 +54,7 @@ impl<B: IoBufMut> Recv<B> {
             capacity,
             filled: 0,
             exact,
-            stream,
+            course: Course::of(stream),
         }
     }
 
@@ -80,10 +67,8 @@ impl<B: IoBufMut> Recv<B> {
     fn into_result(mut self, result: io::Result<usize>) -> BufResult<usize, B> {
         // SAFETY: `filled` bytes from the start were written by the kernel or copied by `serve`, within the capacity.
         unsafe { self.buf.set_init(self.filled) };
-        if let Stream::Cursor(cursor) = &self.stream {
-            // Delivered now. The cursor is the caller's to move meanwhile, so it is neither trusted nor moved before.
-            cursor.set(cursor.get().wrapping_add(self.filled as u64));
-        }
+        // Delivered now. A cursor is the caller's to move meanwhile, so it is neither trusted nor moved before.
+        self.course.advance(self.filled);
         (result, self.buf)
     }
 
@@ -137,19 +122,10 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         self.lent = self.buf.stable_mut_ptr();
         let addr = self.lent as u64 + self.filled as u64;
         let len = clamp(self.capacity - self.filled);
-        *sqe = match &self.stream {
-            Stream::Socket(flags) => {
-                Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0).op_flags(*flags as u32)
-            }
-            Stream::Cursor(cursor) => Sqe::rw(
-                opcode::READ,
-                fd.raw(),
-                addr,
-                len,
-                cursor.get().wrapping_add(self.filled as u64),
-            ),
-            Stream::Pipe => Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX),
-        };
+        let codes = (opcode::RECV, opcode::READ);
+        *sqe = self
+            .course
+            .describe(codes, &fd, (addr, len), self.filled, 0);
         Holds::one(fd)
     }
 
@@ -163,11 +139,11 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
-        (self.filled > 0 && self.stream.consumes()).then(|| self.bytes(0, self.filled))
+        (self.filled > 0 && self.course.consumes()).then(|| self.bytes(0, self.filled))
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
-        if !self.stream.consumes() {
+        if !self.course.consumes() {
             return None;
         }
         match done.result() {
@@ -199,7 +175,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
         }
         let (start, room) = (self.buf.stable_mut_ptr(), self.capacity - self.filled);
         let filled = self.filled;
-        let served = lane.serve_bytes(self.stream.peeks(), |bytes| {
+        let served = lane.serve_bytes(self.course.peeks(), |bytes| {
             let n = bytes.len().min(room);
             // SAFETY: the buffer has `room` bytes after the first `filled`, it is ours (nothing is in flight), and a leftover
             // is memory of its own.

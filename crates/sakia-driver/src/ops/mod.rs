@@ -7,6 +7,7 @@
 mod accept;
 mod at;
 mod connect;
+mod course;
 mod inward;
 mod inward_rest;
 mod inward_vec;

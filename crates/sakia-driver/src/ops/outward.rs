@@ -6,6 +6,7 @@ use std::io;
 
 use sakia_buf::{BufResult, IoBuf};
 
+use super::course::Course;
 use super::inward::Stream;
 use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::addr::SockAddr;
@@ -25,11 +26,12 @@ pub struct Send<B> {
     len: usize,
     sent: usize,
     all: bool,
-    stream: Stream,
+    course: Course,
     teller: Option<Teller>,
 }
 
 impl<B: IoBuf> Send<B> {
+    #[inline]
     fn new(buf: B, all: bool, stream: Stream) -> Self {
         Self {
             fd: None,
@@ -37,7 +39,7 @@ impl<B: IoBuf> Send<B> {
             buf,
             sent: 0,
             all,
-            stream,
+            course: Course::of(stream),
             teller: None,
         }
     }
@@ -45,9 +47,7 @@ impl<B: IoBuf> Send<B> {
     #[inline(always)]
     fn advance(mut self, n: usize) -> Step<Self> {
         self.sent += n;
-        if let Stream::Cursor(cursor) = &self.stream {
-            cursor.set(cursor.get().wrapping_add(n as u64));
-        }
+        self.course.advance(n);
         if !self.all || self.sent == self.len {
             let sent = self.sent;
             return Step::Done((Ok(sent), self.buf));
@@ -75,16 +75,11 @@ unsafe impl<B: IoBuf> Op for Send<B> {
         let fd = aimed(&mut self.fd);
         let addr = self.buf.stable_ptr() as u64 + self.sent as u64;
         let len = clamp(self.len - self.sent);
-        *sqe = match &self.stream {
-            Stream::Socket(flags) => {
-                // With MSG_WAITALL the kernel goes on after a short send by itself, also when nobody waits any more.
-                let all = if self.all { libc::MSG_WAITALL } else { 0 };
-                let flags = flags | all | libc::MSG_NOSIGNAL;
-                Sqe::rw(opcode::SEND, fd.raw(), addr, len, 0).op_flags(flags as u32)
-            }
-            Stream::Cursor(cursor) => Sqe::rw(opcode::WRITE, fd.raw(), addr, len, cursor.get()),
-            Stream::Pipe => Sqe::rw(opcode::WRITE, fd.raw(), addr, len, u64::MAX),
-        };
+        // With MSG_WAITALL the kernel goes on after a short send by itself, also when nobody waits any more.
+        let all = if self.all { libc::MSG_WAITALL } else { 0 };
+        let codes = (opcode::SEND, opcode::WRITE);
+        let flags = all | libc::MSG_NOSIGNAL;
+        *sqe = self.course.describe(codes, &fd, (addr, len), 0, flags);
         Holds::one(fd)
     }
 
@@ -103,9 +98,9 @@ unsafe impl<B: IoBuf> Op for Send<B> {
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
-        if let (Stream::Cursor(cursor), Ok(n)) = (&self.stream, done.result()) {
+        if let Ok(n) = done.result() {
             // It was written, if to nobody's knowledge: the next write goes behind it.
-            cursor.set(cursor.get().wrapping_add(u64::from(n)));
+            self.course.advance(n as usize);
         }
         if let Some(teller) = &self.teller {
             teller.ended(done);
