@@ -254,6 +254,7 @@ fn stat_device(fd: RawFd, device: &mut Device) -> io::Result<u64> {
 }
 
 /// Calls again while the answer is `EINTR`.
+#[inline]
 pub(super) fn retry<N: TryInto<u64>>(mut call: impl FnMut() -> N) -> io::Result<u64> {
     loop {
         if let Ok(n) = call().try_into() {

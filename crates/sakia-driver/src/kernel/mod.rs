@@ -340,6 +340,7 @@ impl Kernel for Below {
         }
     }
 
+    #[inline]
     fn answer(&self, sqe: &Sqe) -> Answer {
         match self {
             Self::Uring(uring) => uring.answer(sqe),

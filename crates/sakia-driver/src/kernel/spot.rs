@@ -32,6 +32,7 @@ const CHANGES: u64 =
 const RESOLVE_CACHED: u64 = 0x20;
 
 /// Tries to answer a submission. Nothing of it was handed over if the answer is no result.
+#[inline]
 pub(super) fn answer(sqe: &Sqe) -> Answer {
     if sqe.flags != 0 || sqe.ioprio != 0 || sqe.splice_fd_in != 0 {
         return Answer::Later;
@@ -76,6 +77,7 @@ pub(super) fn answer(sqe: &Sqe) -> Answer {
     }
 }
 
+#[inline]
 fn read(fd: RawFd, list: &[libc::iovec], at: u64) -> Answer {
     let wanted: usize = list.iter().map(|each| each.iov_len).sum();
     let (Ok(count), Ok(start)) = (list.len().try_into(), at.try_into()) else {
@@ -126,6 +128,7 @@ fn ends(fd: RawFd, at: u64) -> bool {
     asked.is_err() || file.st_mode & libc::S_IFMT != libc::S_IFREG || at >= file.st_size as u64
 }
 
+#[inline]
 fn open(dir: RawFd, path: u64, how: OpenHow) -> Answer {
     if how.flags & CHANGES != 0 {
         return Answer::Later;

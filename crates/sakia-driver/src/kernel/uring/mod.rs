@@ -230,6 +230,7 @@ impl Kernel for Uring {
         self.known.forget_memory(&self.ring.submitter(), slot);
     }
 
+    #[inline]
     fn answer(&self, sqe: &Sqe) -> Answer {
         spot::answer(sqe)
     }
