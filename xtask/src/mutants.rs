@@ -132,7 +132,7 @@ fn test(root: &Path, file: &str, tests: &Tests, left: Option<&[String]>) -> Resu
         .map_err(|error| format!("cannot make {}: {error}", out.display()))?;
     println!("==> {file}: {}", tests.package);
     let timeout = patience(baseline(root, &target, tests)?).to_string();
-    let mut command = gently(root, &target);
+    let mut command = gently(root, &out);
     command
         .args(["mutants", "--file", file, "--no-shuffle"])
         .args(["--all-features", "--jobs", "1", "--output"])
@@ -173,8 +173,9 @@ fn patience(unchanged: Duration) -> u64 {
     (unchanged.as_secs() * 4).max(30)
 }
 
-/// Cargo for hours of work of the least urgent kind. The builds of a mutant and of the next differ by a line: they share what they can. Most
-/// tests wait more than they work.
+/// Cargo for hours of work of the least urgent kind. The builds of a mutant and of the next differ by a line: they share what they can, but with
+/// no other run, for cargo goes by the age of files and would take the last mutant of one for the unchanged tree of the next. Most tests wait more than
+/// they work.
 fn gently(root: &Path, target: &Path) -> Command {
     let mut command = Command::new("nice");
     command
