@@ -186,6 +186,9 @@ impl<O: Op> Flight<O> {
         let Some(tag) = self.tag() else {
             panic!("an op was polled after it had completed");
         };
+        if let Some(done) = driver.take_ended(tag) {
+            return Poll::Ready((self.finish(), done));
+        }
         loop {
             match driver.poll_op(tag, cx.waker()) {
                 Polled::Pending | Polled::OtherWaker => return Poll::Pending,

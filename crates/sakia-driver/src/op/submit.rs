@@ -6,7 +6,7 @@ use super::adopt::Adopts;
 use super::lane::Side;
 use super::spot::refused_place;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Bare, Holds, Orphan, Refusal, Yields};
+use super::{Bare, Completion, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
 use crate::kernel::{Kernel, KernelFd, Sqe};
@@ -107,6 +107,12 @@ impl Driver {
     #[inline]
     pub(crate) fn take_bare(&self, tag: Tag) -> Option<Bare> {
         self.core().table.take_bare(tag)
+    }
+
+    /// Takes the result of an op that has ended, whatever it carries.
+    #[inline]
+    pub(crate) fn take_ended(&self, tag: Tag) -> Option<Completion> {
+        self.core().table.take_ended(tag)
     }
 
     /// Asks what came of an op.

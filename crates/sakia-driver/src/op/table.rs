@@ -393,6 +393,19 @@ impl Table {
         Some(bare)
     }
 
+    /// Takes the result of an op that has ended and was told of all that came before it, whatever it carries.
+    #[inline]
+    pub(crate) fn take_ended(&mut self, tag: Tag) -> Option<Completion> {
+        let entry = self.get(tag)?;
+        if entry.more.is_some() || !matches!(entry.state, State::Done(_)) {
+            return None;
+        }
+        match self.remove(tag) {
+            State::Done(done) => Some(done.into()),
+            _ => unreachable!("looked at just now"),
+        }
+    }
+
     /// Takes the result, if it is there.
     pub(crate) fn poll(&mut self, tag: Tag, waker: &Waker) -> Polled {
         let Some(entry) = self.get(tag) else {

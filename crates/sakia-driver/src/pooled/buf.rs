@@ -40,12 +40,15 @@ impl PooledBuf {
     pub(super) fn first(slab: Arc<Slab>, at: usize, len: usize) -> Self {
         slab.begin(at);
         let start = slab.start(at);
-        let whole = Self {
+        let mut first = Self {
             slab,
             start,
             len: len.max(1) as u32,
         };
-        whole.cut_to(len)
+        if len == 0 {
+            first.truncate(0);
+        }
+        first
     }
 
     /// Bytes that are no pool's.
