@@ -215,13 +215,16 @@ fn memory_comes_back_only_when_no_more_is_promised() {
         Decision::Wake(..)
     ));
     assert_eq!(table.in_flight(), 0);
+    assert!(table.take_bare(tag).is_none(), "there is more to tell");
+    assert!(table.take_ended(tag).is_none(), "there is more to tell");
     let Polled::More(early) = table.poll(tag, Waker::noop()) else {
         panic!("what came first is told first");
     };
     let told: Vec<i32> = early.iter().map(Completion::errno).collect();
     assert_eq!(told, [libc::EINVAL, 0]);
-    let last = take(&mut table, tag).expect("and then the last");
+    let last = table.take_ended(tag).expect("and then the last");
     assert_eq!(last.result().ok(), Some(0));
+    assert!(table.take_ended(tag).is_none(), "once");
 }
 
 #[test]
