@@ -112,6 +112,14 @@ const SANITIZERS: &[Sanitizer] = &[
                 why: "it counts system calls, and the sanitizer makes some of its own",
             },
             Skip {
+                test: "spinning::a_timer_a_task_of_another_thread",
+                why: "it counts how often its thread sleeps, and the sanitizer has locks of its own",
+            },
+            Skip {
+                test: "hostile::what_is_no_http_ends_its_connection",
+                why: PIPES,
+            },
+            Skip {
                 test: "days::clients_that_are_killed_in_mid_transfer",
                 why: PIPES,
             },
