@@ -54,5 +54,5 @@ pub use op::laned::{LaneOp, Laned, Step};
 pub use op::{Cancel, Completion, Holds, Op, Yields};
 pub use pool::{Blocking, BlockingError, spawn_blocking};
 pub use pooled::{PoolConfig, PooledBuf};
-pub use registered::{RegisteredBuf, RegisteredBufs};
+pub use registered::{RegisteredBuf, RegisteredBufs, Taking};
 pub use unpark::Unparker;

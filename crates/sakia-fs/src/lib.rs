@@ -38,6 +38,8 @@ pub use path::{
 pub use pool::OnPool;
 pub use request::Request;
 pub use sakia_driver::ops::Advice;
-pub use sakia_driver::{Cancellable, Cancelling, Close, Receipt, RegisteredBuf, RegisteredBufs};
+pub use sakia_driver::{
+    Cancellable, Cancelling, Close, Receipt, RegisteredBuf, RegisteredBufs, Taking,
+};
 pub use steps::Steps;
 pub use tree::create_dir_all;

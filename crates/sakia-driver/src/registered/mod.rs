@@ -6,6 +6,7 @@
 
 mod buf;
 mod memory;
+mod taking;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,6 +20,8 @@ use crate::kernel::Kernel;
 use crate::op::Refusal;
 pub use buf::RegisteredBuf;
 use memory::Memory;
+use taking::Queue;
+pub use taking::Taking;
 
 /// The most that the ring knows by one number: 1 GiB.
 const MOST: usize = 1 << 30;
@@ -65,6 +68,8 @@ struct Set {
     size: usize,
     count: usize,
     free: RefCell<Vec<u32>>,
+    /// Who waits for one, while none is free.
+    queue: Queue,
 }
 
 impl RegisteredBufs {
@@ -96,6 +101,7 @@ impl RegisteredBufs {
             size,
             count,
             free: RefCell::new((0..count as u32).rev().collect()),
+            queue: Queue::default(),
         };
         Ok(Self { set: Rc::new(set) })
     }
@@ -104,6 +110,34 @@ impl RegisteredBufs {
     pub fn try_take(&self) -> Option<RegisteredBuf> {
         let at = self.set.free.borrow_mut().pop()?;
         Some(RegisteredBuf::new(self.set.clone(), at))
+    }
+
+    /// Takes a buffer, of length 0, as soon as there is one: whoever has waited longest gets it. It comes back when it is dropped.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let driver = sakia_driver::Driver::new(&Default::default())?;
+    /// # driver.within(|| {
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    ///
+    /// let bufs = sakia_driver::RegisteredBufs::new(1, 4096)?;
+    /// let only = bufs.try_take().expect("none is taken");
+    /// // In a task: `bufs.take().await`.
+    /// let (mut taking, mut cx) = (pin!(bufs.take()), Context::from_waker(Waker::noop()));
+    /// assert!(taking.as_mut().poll(&mut cx).is_pending());
+    /// drop(only);
+    /// assert!(bufs.try_take().is_none(), "it has an owner");
+    /// assert!(taking.as_mut().poll(&mut cx).is_ready());
+    /// # std::io::Result::Ok(()) })?;
+    /// # driver.end(std::time::Instant::now());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancellation
+    /// Dropping the future gives its place up; a buffer that it was given and has not brought goes to the next.
+    pub fn take(&self) -> Taking {
+        Taking::new(self.set.clone())
     }
 
     /// How many can be taken right now.
@@ -128,7 +162,15 @@ impl Set {
     }
 
     fn bring_home(&self, at: u32) {
-        self.free.borrow_mut().push(at);
+        match self.queue.give(at) {
+            Ok(waker) => {
+                if let Some(waker) = waker {
+                    // What its code does is no affair of whoever brings a buffer.
+                    self.driver.guarded(|| waker.wake());
+                }
+            }
+            Err(at) => self.free.borrow_mut().push(at),
+        }
     }
 }
 

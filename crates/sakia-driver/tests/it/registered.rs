@@ -8,7 +8,7 @@ use std::time::Duration;
 use sakia_buf::{IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
-use crate::help::{adopt, block_on, driver, end, poll, turns};
+use crate::help::{Count, adopt, block_on, driver, end, poll, poll_by, turns};
 
 /// Where the pipe stands: a positioned read of it stands in no lane.
 const HERE: u64 = u64::MAX;
@@ -339,5 +339,58 @@ fn what_cannot_be_a_set_is_refused() {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     }
     RegisteredBufs::new(1, 1).expect_err("no driver is current");
+    end(&driver);
+}
+
+#[test]
+fn whoever_has_waited_longest_is_given_the_buffer_and_nobody_who_asks_in_between() {
+    let driver = driver();
+    let bufs = bufs(&driver, 1, 8);
+    let only = filled(&bufs, b"wheel");
+    let counts: Vec<_> = (0..3).map(|_| Count::new(None)).collect();
+    let mut waiting: Vec<_> = counts.iter().map(|_| bufs.take()).collect();
+    for (taking, count) in waiting.iter_mut().zip(&counts) {
+        assert!(poll_by(&driver, taking, &count.clone().into()).is_pending());
+    }
+    let wakes = || counts.iter().map(|count| count.wakes()).collect::<Vec<_>>();
+    drop(only);
+    assert_eq!(wakes(), [1, 0, 0]);
+    assert!(bufs.try_take().is_none(), "it has an owner");
+    assert!(poll(&driver, &mut waiting[1]).is_pending());
+    let Poll::Ready(buf) = poll(&driver, &mut waiting[0]) else {
+        panic!("it was given")
+    };
+    assert!(buf.is_empty(), "what was in it is the last owner's");
+    drop(buf);
+    // The second has a waker that does not count by now.
+    assert_eq!(wakes(), [1, 0, 0]);
+    let mut second = block_on(&driver, &mut waiting[1]);
+    assert_eq!(second.fill_from(b"spoke"), 5);
+    drop(second);
+    assert_eq!((wakes(), bufs.available()), (vec![1, 0, 1], 0));
+    drop(block_on(&driver, &mut waiting[2]));
+    assert_eq!(bufs.available(), 1);
+    drop(block_on(&driver, bufs.take()));
+    end(&driver);
+}
+
+#[test]
+fn a_place_that_is_given_up_and_a_buffer_that_was_not_fetched_go_to_the_next() {
+    let driver = driver();
+    let bufs = bufs(&driver, 1, 8);
+    let only = bufs.try_take().unwrap();
+    let counts: Vec<_> = (0..3).map(|_| Count::new(None)).collect();
+    let mut waiting: Vec<_> = counts.iter().map(|_| bufs.take()).collect();
+    for (taking, count) in waiting.iter_mut().zip(&counts) {
+        assert!(poll_by(&driver, taking, &count.clone().into()).is_pending());
+    }
+    let wakes = || counts.iter().map(|count| count.wakes()).collect::<Vec<_>>();
+    drop(waiting.remove(0));
+    drop(only);
+    assert_eq!(wakes(), [0, 1, 0], "the first waits no more");
+    drop(waiting.remove(0));
+    assert_eq!(wakes(), [0, 1, 1], "the second did not fetch it");
+    drop(waiting.pop());
+    assert_eq!(bufs.available(), 1);
     end(&driver);
 }
