@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sakia_driver::ops::{self, Stream};
 use sakia_driver::{Config, Driver, KernelChoice, Park, PoolConfig};
 
-use crate::help::{block_on, end, pair, poll};
+use crate::help::{alone, block_on, end, pair, poll};
 
 /// So long it spins where the spin is not to end by itself.
 const LONG: Duration = Duration::from_secs(60);
@@ -27,9 +27,12 @@ fn spinning(time: Duration) -> Rc<Driver> {
     Driver::new(&config).expect("a ring")
 }
 
-/// Other tests may be told to run on another kernel, and `KernelChoice` gives way to that.
-fn is_for_a_ring() -> bool {
-    std::env::var("SAKIA_KERNEL").map_or(true, |kernel| kernel == "uring")
+/// Other tests may be told to run on another kernel, and `KernelChoice` gives way to that. Each runs alone: a thread may sleep in a page fault while others change the
+/// memory of their process.
+fn on_a_ring(name: &str, test: impl FnOnce()) {
+    if std::env::var("SAKIA_KERNEL").map_or(true, |kernel| kernel == "uring") {
+        alone(&format!("parks::{name}"), test);
+    }
 }
 
 /// How often this thread has slept, by the kernel's own count.
@@ -66,148 +69,152 @@ fn parked<F: Future + Unpin>(driver: &Rc<Driver>, mut work: F) -> F::Output {
 
 #[test]
 fn a_wake_of_another_thread_ends_the_spin() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let driver = spinning(LONG);
-    let flag = Arc::new(AtomicBool::new(false));
-    let (unparker, set) = (driver.unparker(), flag.clone());
-    let thread = later(move || {
-        set.store(true, Ordering::Release);
-        unparker.unpark();
+    on_a_ring("a_wake_of_another_thread_ends_the_spin", || {
+        let driver = spinning(LONG);
+        let flag = Arc::new(AtomicBool::new(false));
+        let (unparker, set) = (driver.unparker(), flag.clone());
+        let thread = later(move || {
+            set.store(true, Ordering::Release);
+            unparker.unpark();
+        });
+        let (start, slept) = (Instant::now(), sleeps());
+        while !flag.load(Ordering::Acquire) {
+            let turned = driver.turn(Park::Forever, || flag.load(Ordering::Acquire));
+            turned.unwrap();
+        }
+        assert_eq!(sleeps(), slept, "it spins all the time");
+        assert!(start.elapsed() < LONG / 2, "it sees the wake at once");
+        thread.join().unwrap();
+        end(&driver);
     });
-    let (start, slept) = (Instant::now(), sleeps());
-    while !flag.load(Ordering::Acquire) {
-        let turned = driver.turn(Park::Forever, || flag.load(Ordering::Acquire));
-        turned.unwrap();
-    }
-    assert_eq!(sleeps(), slept, "it spins all the time");
-    assert!(start.elapsed() < LONG / 2, "it sees the wake at once");
-    thread.join().unwrap();
-    end(&driver);
 }
 
 #[test]
 fn a_completion_ends_the_spin_and_what_was_pushed_is_under_way_meanwhile() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let driver = spinning(LONG);
-    let (fd, mut theirs) = pair(&driver);
-    for round in 0..3 {
-        let mut peer = theirs.try_clone().unwrap();
-        let thread = later(move || peer.write_all(&[round]).unwrap());
-        let read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
-        let (start, slept) = (Instant::now(), sleeps());
-        let (n, bytes) = parked(&driver, read);
-        assert_eq!((n.unwrap(), &bytes[..]), (1, &[round][..]));
-        assert_eq!(sleeps(), slept, "it spins all the time");
-        assert!(start.elapsed() < LONG / 2);
-        thread.join().unwrap();
-    }
-    theirs.flush().unwrap();
-    drop(fd);
-    end(&driver);
+    on_a_ring(
+        "a_completion_ends_the_spin_and_what_was_pushed_is_under_way_meanwhile",
+        || {
+            let driver = spinning(LONG);
+            let (fd, mut theirs) = pair(&driver);
+            for round in 0..3 {
+                let mut peer = theirs.try_clone().unwrap();
+                let thread = later(move || peer.write_all(&[round]).unwrap());
+                let read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
+                let (start, slept) = (Instant::now(), sleeps());
+                let (n, bytes) = parked(&driver, read);
+                assert_eq!((n.unwrap(), &bytes[..]), (1, &[round][..]));
+                assert_eq!(sleeps(), slept, "it spins all the time");
+                assert!(start.elapsed() < LONG / 2);
+                thread.join().unwrap();
+            }
+            theirs.flush().unwrap();
+            drop(fd);
+            end(&driver);
+        },
+    );
 }
 
 #[test]
 fn a_buffer_that_comes_back_ends_the_spin() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let driver = spinning(LONG);
-    let (ours, mut peer) = pair(&driver);
-    peer.write_all(&[1; 64]).unwrap();
-    peer.write_all(&[2; 64]).unwrap();
-    let held = block_on(&driver, ops::recv_pooled(&ours)).unwrap();
-    let mut next = ops::recv_pooled(&ours);
-    for _ in 0..4 {
-        assert!(poll(&driver, &mut next).is_pending(), "there is one buffer");
-        driver.turn(Park::No, || false).unwrap();
-    }
-    let thread = later(move || drop(held));
-    let (start, slept) = (Instant::now(), sleeps());
-    let got = parked(&driver, next).unwrap().expect("not the end");
-    assert_eq!(got, [2; 64]);
-    assert_eq!(sleeps(), slept, "it spins all the time");
-    assert!(start.elapsed() < LONG / 2, "it is seen at once");
-    thread.join().unwrap();
-    drop((got, ours));
-    end(&driver);
+    on_a_ring("a_buffer_that_comes_back_ends_the_spin", || {
+        let driver = spinning(LONG);
+        let (ours, mut peer) = pair(&driver);
+        peer.write_all(&[1; 64]).unwrap();
+        peer.write_all(&[2; 64]).unwrap();
+        let held = block_on(&driver, ops::recv_pooled(&ours)).unwrap();
+        let mut next = ops::recv_pooled(&ours);
+        for _ in 0..4 {
+            assert!(poll(&driver, &mut next).is_pending(), "there is one buffer");
+            driver.turn(Park::No, || false).unwrap();
+        }
+        let thread = later(move || drop(held));
+        let (start, slept) = (Instant::now(), sleeps());
+        let got = parked(&driver, next).unwrap().expect("not the end");
+        assert_eq!(got, [2; 64]);
+        assert_eq!(sleeps(), slept, "it spins all the time");
+        assert!(start.elapsed() < LONG / 2, "it is seen at once");
+        thread.join().unwrap();
+        drop((got, ours));
+        end(&driver);
+    });
 }
 
 #[test]
 fn the_time_of_a_park_is_kept_by_the_spin_and_by_what_is_left_after_it() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let time = Duration::from_millis(40);
-    for (spin, sleeps_too) in [(LONG, false), (time / 2, true)] {
-        let driver = spinning(spin);
-        let (fd, _theirs) = pair(&driver);
-        // A machine that is busy may be late, but not always.
-        let punctual = (0..50).any(|_| {
-            // There is something to hand over, so that a turn which only did that would be told from one that waits.
-            let mut read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
-            assert!(poll(&driver, &mut read).is_pending());
-            let (start, slept) = (Instant::now(), sleeps());
-            driver.turn(Park::For(time), || false).unwrap();
-            let took = start.elapsed();
-            assert!(took >= time, "{took:?}");
-            assert_eq!(sleeps() > slept, sleeps_too, "spin {spin:?}");
-            drop(read);
-            driver.turn(Park::No, || false).unwrap();
-            took < time + time / 4
-        });
-        assert!(punctual, "the spin counts as waiting");
-        drop(fd);
-        end(&driver);
-    }
+    on_a_ring(
+        "the_time_of_a_park_is_kept_by_the_spin_and_by_what_is_left_after_it",
+        || {
+            let time = Duration::from_millis(40);
+            for (spin, sleeps_too) in [(LONG, false), (time / 2, true)] {
+                let driver = spinning(spin);
+                let (fd, _theirs) = pair(&driver);
+                // A machine that is busy may be late, also for the sleep that was to come, but not always.
+                let punctual = (0..50).any(|_| {
+                    // There is something to hand over, so that a turn which only did that would be told from one that waits.
+                    let mut read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
+                    assert!(poll(&driver, &mut read).is_pending());
+                    let (start, slept) = (Instant::now(), sleeps());
+                    driver.turn(Park::For(time), || false).unwrap();
+                    let took = start.elapsed();
+                    assert!(took >= time, "{took:?}");
+                    let has_slept = sleeps() > slept;
+                    assert!(sleeps_too || !has_slept, "spin {spin:?}");
+                    drop(read);
+                    driver.turn(Park::No, || false).unwrap();
+                    took < time + time / 4 && has_slept == sleeps_too
+                });
+                assert!(punctual, "the spin counts as waiting");
+                drop(fd);
+                end(&driver);
+            }
+        },
+    );
 }
 
 #[test]
 fn a_spin_that_finds_nothing_ends_and_the_thread_sleeps() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let spin = Duration::from_millis(20);
-    let driver = spinning(spin);
-    let flag = Arc::new(AtomicBool::new(false));
-    let (unparker, set) = (driver.unparker(), flag.clone());
-    let thread = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(600));
-        set.store(true, Ordering::Release);
-        unparker.unpark();
-    });
-    let (start, busy, slept) = (Instant::now(), on_core(), sleeps());
-    while !flag.load(Ordering::Acquire) {
-        let turned = driver.turn(Park::Forever, || flag.load(Ordering::Acquire));
-        turned.unwrap();
-    }
-    let (took, busy) = (start.elapsed(), on_core() - busy);
-    assert!(took >= Duration::from_millis(550), "{took:?}");
-    assert!(
-        busy < spin + Duration::from_millis(80),
-        "on a core for {busy:?}"
+    on_a_ring(
+        "a_spin_that_finds_nothing_ends_and_the_thread_sleeps",
+        || {
+            let spin = Duration::from_millis(20);
+            let driver = spinning(spin);
+            let flag = Arc::new(AtomicBool::new(false));
+            let (unparker, set) = (driver.unparker(), flag.clone());
+            let thread = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(600));
+                set.store(true, Ordering::Release);
+                unparker.unpark();
+            });
+            let (start, busy, slept) = (Instant::now(), on_core(), sleeps());
+            while !flag.load(Ordering::Acquire) {
+                let turned = driver.turn(Park::Forever, || flag.load(Ordering::Acquire));
+                turned.unwrap();
+            }
+            let (took, busy) = (start.elapsed(), on_core() - busy);
+            assert!(took >= Duration::from_millis(550), "{took:?}");
+            assert!(
+                busy < spin + Duration::from_millis(80),
+                "on a core for {busy:?}"
+            );
+            assert!(sleeps() > slept);
+            thread.join().unwrap();
+            end(&driver);
+        },
     );
-    assert!(sleeps() > slept);
-    thread.join().unwrap();
-    end(&driver);
 }
 
 #[test]
 fn a_turn_without_a_park_and_the_end_do_not_spin() {
-    if !is_for_a_ring() {
-        return;
-    }
-    let driver = spinning(LONG);
-    let (fd, _theirs) = pair(&driver);
-    let mut read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
-    assert!(poll(&driver, &mut read).is_pending());
-    let start = Instant::now();
-    driver.turn(Park::No, || false).unwrap();
-    driver.turn(Park::For(Duration::ZERO), || false).unwrap();
-    drop((read, fd));
-    end(&driver);
-    assert!(start.elapsed() < LONG / 2);
+    on_a_ring("a_turn_without_a_park_and_the_end_do_not_spin", || {
+        let driver = spinning(LONG);
+        let (fd, _theirs) = pair(&driver);
+        let mut read = ops::read(&fd, Vec::with_capacity(8), Stream::Socket(0));
+        assert!(poll(&driver, &mut read).is_pending());
+        let start = Instant::now();
+        driver.turn(Park::No, || false).unwrap();
+        driver.turn(Park::For(Duration::ZERO), || false).unwrap();
+        drop((read, fd));
+        end(&driver);
+        assert!(start.elapsed() < LONG / 2);
+    });
 }
