@@ -129,6 +129,7 @@ pin_down! {
     fs::OnPool<i32>: true false;
     fs::RegisteredBufs: false false;
     fs::RegisteredBuf: false false;
+    fs::Taking: false false;
     op::Receipt<usize, Buf>: true true;
     op::Sqe: true true;
     op::Cancel: true true;
