@@ -233,11 +233,11 @@ impl Driver {
             shrunk,
         } = Below::choose(config)?;
         let clock = kernel.clock();
-        let spin_time = match kernel {
-            Below::Uring(_) => config.spin_before_park,
-            _ => Duration::ZERO,
+        let has_ring = kernel.has_ring();
+        let spin_time = match has_ring {
+            true => config.spin_before_park,
+            false => Duration::ZERO,
         };
-        let spot = Spot::new(kernel.enters_once());
         let has_threads = kernel.sleeper().is_none();
         let eventfd = kernel
             .call(Call::Eventfd)
@@ -261,7 +261,7 @@ impl Driver {
             ledger: RefCell::default(),
             mounts: RefCell::default(),
             cancels: Cancels::default(),
-            spot,
+            spot: Spot::new(has_ring),
             spare_peer: Cell::new(None),
             this: this.clone(),
             unparker,

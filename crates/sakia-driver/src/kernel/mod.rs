@@ -78,8 +78,8 @@ pub(crate) trait Kernel {
     /// Whether a successful op can be told to post no completion.
     fn skips_success(&self) -> bool;
 
-    /// Whether one enter carries many ops out that need not wait, at less than a call each.
-    fn enters_once(&self) -> bool {
+    /// Whether it is a ring: one enter carries many ops out that need not wait, at less than a call each, and a look without a call says what is done.
+    fn has_ring(&self) -> bool {
         false
     }
 
@@ -288,9 +288,9 @@ impl Kernel for Below {
         }
     }
 
-    fn enters_once(&self) -> bool {
+    fn has_ring(&self) -> bool {
         match self {
-            Self::Uring(uring) => uring.enters_once(),
+            Self::Uring(uring) => uring.has_ring(),
             _ => false,
         }
     }

@@ -31,20 +31,20 @@ const SHORT: u32 = 1024;
 pub(crate) struct Spot {
     budget: Cell<u32>,
     answers: Cell<u64>,
-    /// Whether the kernel below is entered once for many.
-    enters_once: bool,
+    /// Whether the kernel below is a ring, which is entered once for many.
+    has_ring: bool,
     /// Since the last turn, and before it.
     passed: Cell<u32>,
     passed_before: Cell<u32>,
 }
 
 impl Spot {
-    /// For a kernel that is entered once for many ops, or one that carries them out one by one.
-    pub(crate) fn new(enters_once: bool) -> Self {
+    /// For a kernel that is a ring, or one that carries ops out one by one.
+    pub(crate) fn new(has_ring: bool) -> Self {
         Self {
             budget: Cell::default(),
             answers: Cell::default(),
-            enters_once,
+            has_ring,
             passed: Cell::default(),
             passed_before: Cell::default(),
         }
@@ -63,8 +63,13 @@ impl Spot {
     }
 
     #[inline]
+    fn has_budget(&self) -> bool {
+        self.budget.get() > 0
+    }
+
+    #[inline]
     fn is_crowded(&self) -> bool {
-        self.enters_once && self.passed_before.get().max(self.passed.get()) >= CROWD
+        self.has_ring && self.passed_before.get().max(self.passed.get()) >= CROWD
     }
 
     /// Whether a read goes by the ring, for the company that it has there. Not the first ones of what was opened on the spot: many a file is read once, and closed.
@@ -125,36 +130,47 @@ impl Driver {
             (opcode::OPENAT | opcode::OPENAT2, _) => None,
             _ => return None,
         };
-        let may = self.spot().budget.get() > 0 && fd.is_none_or(Descriptor::may_answer);
+        let may = self.spot().has_budget() && fd.is_none_or(Descriptor::may_answer);
         // A copy, as in the kernel's push: the submission itself stays in registers.
         let copy = *sqe;
         may.then(|| self.ask(&copy, fd)).flatten()
     }
 
     fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Option<Answered> {
+        let pieces = |n: i32| fd.map_or(1, |_| 1 + n.cast_unsigned() / PIECE);
+        match self.try_on_the_spot(sqe, pieces) {
+            Answer::Done(res) => Some(Answered { res, hasty: false }),
+            Answer::Hasty(res) => Some(Answered { res, hasty: true }),
+            Answer::Later => None,
+            Answer::Never => {
+                if let Some(fd) = fd {
+                    fd.note_answers(false);
+                }
+                None
+            }
+        }
+    }
+
+    /// Asks the kernel, takes the price off the budget (of a result what `price` says, of another answer and of none 1), and counts what was answered.
+    #[inline(always)]
+    fn try_on_the_spot(&self, sqe: &Sqe, price: impl FnOnce(i32) -> u32) -> Answer {
         let mut core = self.core();
         if !core.kernel.supports(sqe.opcode) {
-            return None;
+            return Answer::Later;
         }
         let answer = core.kernel.answer(sqe);
+        let (price, answered) = match answer {
+            Answer::Done(res) => (price(res), true),
+            Answer::Hasty(_) => (1, true),
+            Answer::Later | Answer::Never => (1, false),
+        };
         let spot = self.spot();
-        let price = match answer {
-            Answer::Done(n) if fd.is_some() => 1 + n.cast_unsigned() / PIECE,
-            _ => 1,
-        };
         spot.budget.set(spot.budget.get().saturating_sub(price));
-        let answered = match (answer, fd) {
-            (Answer::Done(res), _) => Answered { res, hasty: false },
-            (Answer::Hasty(res), _) => Answered { res, hasty: true },
-            (Answer::Never, Some(fd)) => {
-                fd.note_answers(false);
-                return None;
-            }
-            _ => return None,
-        };
-        spot.answers.set(spot.answers.get() + 1);
-        core.table.count_answered();
-        Some(answered)
+        if answered {
+            spot.answers.set(spot.answers.get() + 1);
+            core.table.count_answered();
+        }
+        answer
     }
 }
 

@@ -190,7 +190,7 @@ impl Kernel for Uring {
         self.ring.params().is_feature_skip_cqe_on_success()
     }
 
-    fn enters_once(&self) -> bool {
+    fn has_ring(&self) -> bool {
         true
     }
 

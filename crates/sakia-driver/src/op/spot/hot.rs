@@ -8,7 +8,7 @@ use super::super::lane::{PIECE, Side};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, opcode};
-use crate::kernel::{Answer, Kernel, Sqe};
+use crate::kernel::{Answer, Sqe};
 
 impl Descriptor {
     /// Whether it is a stream that is being read in pieces, and there is another.
@@ -22,19 +22,14 @@ impl Driver {
     /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
     #[inline(never)]
     pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Option<Bare> {
-        let spot = self.spot();
-        let left = spot.budget.get().checked_sub(1)?;
-        if !matches!(sqe.opcode, opcode::RECV | opcode::SEND) || sqe.len as usize > PIECE {
+        let is_piece =
+            matches!(sqe.opcode, opcode::RECV | opcode::SEND) && sqe.len as usize <= PIECE;
+        if !is_piece || !self.spot().has_budget() {
             return None;
         }
-        let mut core = self.core();
-        let answer = core.kernel.answer(sqe);
-        spot.budget.set(left);
-        let Answer::Done(res) = answer else {
+        let Answer::Done(res) = self.try_on_the_spot(sqe, |_| 1) else {
             return None;
         };
-        spot.answers.set(spot.answers.get() + 1);
-        core.table.count_answered();
         // A stream that has filled the buffer has probably more.
         let more = sqe.opcode == opcode::RECV && res.cast_unsigned() == sqe.len;
         let flags = if more { CQE_F_SOCK_NONEMPTY } else { 0 };
