@@ -12,6 +12,7 @@ use fuser::{
     BackgroundSession, FileAttr, FileType, Filesystem, MountOption, ReplyAttr, ReplyData,
     ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request,
 };
+use sakia_tests::{eventually, fds};
 
 const ROOT: u64 = 1;
 const FILE: u64 = 2;
@@ -238,6 +239,9 @@ impl Served {
             }
         });
         let session = fuser::spawn_mount2(served, at.path(), &options)?;
+        // The thread of one that was dropped before closes its descriptor by and by: whoever counts must not see that.
+        let devices = || fds().values().filter(|to| *to == "/dev/fuse").count();
+        assert!(eventually(|| devices() == 1), "one for each that is served");
         Ok(Self {
             file: at.path().join("file"),
             seen,

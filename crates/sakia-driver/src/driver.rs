@@ -154,8 +154,26 @@ impl Core {
         entered
     }
 
+    /// Sets all that was pushed under way, without waiting for any of it; a loss is told first.
+    #[inline]
+    pub(crate) fn hand_over(&mut self) -> io::Result<Entered> {
+        self.flush_backlog();
+        match !self.lost && self.kernel.wants_enter() {
+            true => self.enter_aside(),
+            false => Ok(Entered::Fine),
+        }
+    }
+
     /// Moves the backlog to the queue as far as it goes.
+    #[inline]
     pub(crate) fn flush_backlog(&mut self) {
+        if self.has_backlog() {
+            self.flush_late();
+        }
+    }
+
+    #[cold]
+    fn flush_late(&mut self) {
         while let Some(sqe) = self.backlog.front().copied() {
             if !self.kernel.push(&sqe) && (!self.make_room() || !self.kernel.push(&sqe)) {
                 return;

@@ -30,22 +30,22 @@ impl Driver {
             Park::Forever => Wait::Forever,
         };
         let wait = self.spin(wait, &mut ready);
-        let mut core = self.core();
-        if core.has_backlog() {
-            core.flush_backlog();
-        }
-        if std::mem::take(&mut core.lost) {
+        self.core().flush_backlog();
+        let entered = if wait == Wait::No || self.has_pending() || self.core().lost {
+            self.core().hand_over()
+        } else {
+            self.sleep(wait, ready)
+        };
+        if std::mem::take(&mut self.core().lost) {
             return Ok(Entered::Dead);
         }
-        if wait == Wait::No || self.has_pending() {
-            if !core.kernel.wants_enter() {
-                return Ok(Entered::Fine);
-            }
-            return core.kernel.enter(Wait::No);
-        }
+        entered
+    }
+
+    /// Announces that the thread parks, looks once more, and enters: to wait, if there is nothing to do after all.
+    fn sleep(&self, wait: Wait, mut ready: impl FnMut() -> bool) -> io::Result<Entered> {
         // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run, or that
         // parked and so took back that this one is parked: no wake would be heard.
-        drop(core);
         let asleep = self.unparker_ref().park()
             && !ready()
             && !self.has_pending()
@@ -54,9 +54,6 @@ impl Driver {
         let asleep = asleep && !core.must_not_sleep();
         let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
         self.unparker_ref().awake();
-        if std::mem::take(&mut core.lost) {
-            return Ok(Entered::Dead);
-        }
         entered
     }
 
@@ -71,7 +68,8 @@ impl Driver {
         if most.is_zero() || self.phase() != Phase::Running {
             return wait;
         }
-        self.hand_over();
+        // An error stays: what was pushed is still there, and the enter that follows tells it.
+        let _ = self.core().hand_over();
         let begin = self.clock.now();
         loop {
             for _ in 0..LOOKS {
@@ -84,18 +82,6 @@ impl Driver {
             if spun >= most {
                 return less(wait, spun);
             }
-        }
-    }
-
-    /// What was pushed must be under way while the thread spins.
-    fn hand_over(&self) {
-        let mut core = self.core();
-        if core.has_backlog() {
-            core.flush_backlog();
-        }
-        if core.kernel.wants_enter() {
-            // An error stays: what was pushed is still there, and the enter that follows tells it.
-            let _ = core.enter_aside();
         }
     }
 

@@ -109,12 +109,12 @@ impl<O: Op> Flight<O> {
 
     /// Takes the op out, if the kernel does not have it.
     #[inline]
-    pub(super) fn take_idle(&mut self) -> Option<O> {
+    pub(crate) fn take_idle(&mut self) -> Option<O> {
         self.is_idle().then(|| self.finish())
     }
 
     #[inline]
-    pub(super) fn idle_mut(&mut self) -> Option<&mut O> {
+    pub(crate) fn idle_mut(&mut self) -> Option<&mut O> {
         // SAFETY: at `IDLE` the value is initialised, and the borrow of `self` keeps it so.
         self.is_idle().then(|| unsafe { self.op.assume_init_mut() })
     }

@@ -50,7 +50,7 @@ pub fn submit<O: Op>(op: O) -> Submit<O> {
 #[must_use = "futures do nothing unless polled"]
 pub struct Submit<O: Op> {
     driver: Option<Rc<Driver>>,
-    flight: Flight<O>,
+    pub(crate) flight: Flight<O>,
 }
 
 /// How an op has ended that brings a descriptor.
@@ -82,17 +82,6 @@ impl<O: Op> Submit<O> {
     fn with(driver: Option<Rc<Driver>>, op: O) -> Self {
         let flight = Flight::new(op);
         Self { driver, flight }
-    }
-
-    /// Takes the op out, if the kernel does not have it.
-    #[inline]
-    pub(crate) fn take_idle(&mut self) -> Option<O> {
-        self.flight.take_idle()
-    }
-
-    #[inline]
-    pub(crate) fn idle_mut(&mut self) -> Option<&mut O> {
-        self.flight.idle_mut()
     }
 
     /// The driver that has the op, or that takes it: its descriptor's, which must be the current one, or the current one.

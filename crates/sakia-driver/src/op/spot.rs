@@ -7,13 +7,12 @@
 
 use std::cell::Cell;
 
-use super::submit::Sent;
-use super::{Bare, Holds, Yields};
+use super::{Bare, Holds};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
 use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
-use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
+use crate::kernel::{Answer, Kernel, Sqe};
 
 /// How many answers a task may have in one poll.
 const BUDGET: u32 = 64;
@@ -84,26 +83,6 @@ impl Spot {
     }
 }
 
-/// A result that was had on the spot.
-pub(crate) struct Answered {
-    res: i32,
-    /// It is a descriptor with O_NONBLOCK that nobody has asked for.
-    hasty: bool,
-}
-
-impl Answered {
-    /// What becomes of the op, with the descriptor in its hands if it is one.
-    #[inline]
-    pub(crate) fn adopt(self, yields: Yields) -> Sent {
-        let Self { res, hasty } = self;
-        match yields {
-            Yields::Descriptor(_) if hasty => Sent::Opened(KernelFd::adopt_hasty(res)),
-            Yields::Descriptor(_) if res >= 0 => Sent::Opened(KernelFd::adopt(res)),
-            _ => Sent::Answered(Bare { res, flags: 0 }),
-        }
-    }
-}
-
 impl Driver {
     /// A task is about to be polled: what of its ops can be done without waiting may be answered on the spot, up to a bound.
     ///
@@ -120,7 +99,7 @@ impl Driver {
 
     /// The result of a submission that can be answered without waiting. If it is a descriptor, the caller adopts it at once.
     #[inline(always)]
-    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Option<Answered> {
+    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Answer {
         let fd = match (sqe.opcode, &*holds.first) {
             (opcode::READ | opcode::READ_FIXED | opcode::READV, Some(fd))
                 if sqe.off != u64::MAX && !self.spot().joins(sqe, fd) =>
@@ -128,27 +107,24 @@ impl Driver {
                 Some(&**fd)
             }
             (opcode::OPENAT | opcode::OPENAT2, _) => None,
-            _ => return None,
+            _ => return Answer::Later,
         };
         let may = self.spot().has_budget() && fd.is_none_or(Descriptor::may_answer);
         // A copy, as in the kernel's push: the submission itself stays in registers.
         let copy = *sqe;
-        may.then(|| self.ask(&copy, fd)).flatten()
+        match may {
+            true => self.ask(&copy, fd),
+            false => Answer::Later,
+        }
     }
 
-    fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Option<Answered> {
+    fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Answer {
         let pieces = |n: i32| fd.map_or(1, |_| 1 + n.cast_unsigned() / PIECE);
-        match self.try_on_the_spot(sqe, pieces) {
-            Answer::Done(res) => Some(Answered { res, hasty: false }),
-            Answer::Hasty(res) => Some(Answered { res, hasty: true }),
-            Answer::Later => None,
-            Answer::Never => {
-                if let Some(fd) = fd {
-                    fd.note_answers(false);
-                }
-                None
-            }
+        let answer = self.try_on_the_spot(sqe, pieces);
+        if let (Answer::Never, Some(fd)) = (&answer, fd) {
+            fd.note_answers(false);
         }
+        answer
     }
 
     /// Asks the kernel, takes the price off the budget (of a result what `price` says, of another answer and of none 1), and counts what was answered.

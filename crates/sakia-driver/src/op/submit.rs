@@ -9,7 +9,7 @@ use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Completion, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
-use crate::kernel::{Kernel, KernelFd, Sqe};
+use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
 
 /// What becomes of an op that is handed over.
 pub(crate) enum Sent {
@@ -19,6 +19,25 @@ pub(crate) enum Sent {
     Answered(Bare),
     /// It is over, and has brought a descriptor.
     Opened(KernelFd),
+}
+
+impl Sent {
+    /// What becomes of an op that was answered so on the spot, with the descriptor in its hands if it is one.
+    #[inline]
+    fn by(answer: Answer, yields: Yields) -> Option<Self> {
+        match (answer, yields) {
+            (Answer::Hasty(fd), Yields::Descriptor(_)) => {
+                Some(Self::Opened(KernelFd::adopt_hasty(fd)))
+            }
+            (Answer::Done(fd), Yields::Descriptor(_)) if fd >= 0 => {
+                Some(Self::Opened(KernelFd::adopt(fd)))
+            }
+            (Answer::Done(res) | Answer::Hasty(res), _) => {
+                Some(Self::Answered(Bare { res, flags: 0 }))
+            }
+            (Answer::Later | Answer::Never, _) => None,
+        }
+    }
 }
 
 impl Driver {
@@ -45,8 +64,7 @@ impl Driver {
             self.answer_hot(&copy).map(Sent::Answered)
         } else {
             // It has an owner before anything else is done.
-            let answered = self.answer(&sqe, &holds);
-            answered.map(|answered| answered.adopt(yields))
+            Sent::by(self.answer(&sqe, &holds), yields)
         };
         let names_place = placed && sqe.off != u64::MAX;
         let refused = || {

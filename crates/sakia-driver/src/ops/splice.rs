@@ -176,7 +176,7 @@ impl Future for Splice {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(op) = this.op.idle_mut() {
+        if let Some(op) = this.op.flight.idle_mut() {
             let mut ended = ready!(op.poll_lanes(cx));
             for wait in &mut this.waits {
                 if let (None, true, Some(ready)) = (&ended, op.left.is_empty(), &mut *wait) {
@@ -185,7 +185,7 @@ impl Future for Splice {
                 }
             }
             if let Some(result) = ended {
-                drop(this.op.take_idle());
+                drop(this.op.flight.take_idle());
                 return Poll::Ready(result);
             }
         }

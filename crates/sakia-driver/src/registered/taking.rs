@@ -68,8 +68,14 @@ impl Taking {
         Self { set, ticket: None }
     }
 
-    fn taken(&self, at: u32) -> Poll<RegisteredBuf> {
-        Poll::Ready(RegisteredBuf::new(self.set.clone(), at))
+    /// The buffer that it was given, or one that is free.
+    fn serve(&mut self) -> Option<RegisteredBuf> {
+        let at = match &self.ticket {
+            Some(ticket) => ticket.place.given.take(),
+            None => self.set.free.borrow_mut().pop(),
+        }?;
+        self.ticket = None;
+        Some(RegisteredBuf::new(self.set.clone(), at))
     }
 }
 
@@ -78,21 +84,21 @@ impl Future for Taking {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RegisteredBuf> {
         let this = &mut *self;
-        // The clone is code of the user's, which may bring a buffer home: it comes before all looks.
-        let waker = cx.waker().clone();
-        let Some(ticket) = &this.ticket else {
-            let free = this.set.free.borrow_mut().pop();
-            if let Some(at) = free {
-                return this.taken(at);
-            }
-            this.ticket = Some(this.set.queue.join(waker));
-            return Poll::Pending;
-        };
-        if let Some(at) = ticket.place.given.take() {
-            this.ticket = None;
-            return this.taken(at);
+        if let Some(buf) = this.serve() {
+            return Poll::Ready(buf);
         }
-        let before = ticket.place.waker.replace(Some(waker));
+        // The clone is code of the user's, which may bring a buffer home: look again.
+        let waker = cx.waker().clone();
+        if let Some(buf) = this.serve() {
+            return Poll::Ready(buf);
+        }
+        let before = match &this.ticket {
+            Some(ticket) => ticket.place.waker.replace(Some(waker)),
+            None => {
+                this.ticket = Some(this.set.queue.join(waker));
+                None
+            }
+        };
         drop(before);
         Poll::Pending
     }

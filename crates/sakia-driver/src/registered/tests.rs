@@ -32,7 +32,8 @@ fn file(driver: &Rc<Driver>) -> Fd {
 /// Opcode, whether the file is named by a slot, which memory.
 fn told<O: Op>(mut op: Submit<O>) -> (u8, bool, u16) {
     let mut sqe = Sqe::default();
-    let holds = op.idle_mut().expect("it was not polled").prepare(&mut sqe);
+    let op = op.flight.idle_mut().expect("it was not polled");
+    let holds = op.prepare(&mut sqe);
     let fd = holds.first.as_ref().expect("a descriptor");
     let sqe = fd.name_by_slot(sqe);
     (sqe.opcode, sqe.flags == IOSQE_FIXED_FILE, sqe.buf_index)

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::Duration;
 
-use sakia_driver::{Driver, Kind, ops};
+use sakia_driver::{Driver, Kind, RegisteredBufs, ops};
 
 use crate::help::{adopt, driver, end, pair, poll, poll_by, turn_for, turns};
 
@@ -170,4 +170,31 @@ fn an_op_whose_driver_ends_while_its_waker_is_cloned_is_told_that() {
         panic!("there is no ring that it could wait for");
     };
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
+}
+
+#[test]
+fn a_buffer_that_comes_home_while_a_waker_is_cloned_is_not_slept_over() {
+    let driver = driver();
+    let bufs = driver.within(|| RegisteredBufs::new(1, 8)).unwrap();
+    let mut taking = bufs.take();
+    let free = poll_by(&driver, &mut taking, &on_clone(|| panic!("one is free")));
+    let Poll::Ready(only) = free else {
+        panic!("one is free")
+    };
+    drop(ON_CLONE.take());
+    let mut taking = bufs.take();
+    let waker = on_clone(move || drop(only));
+    let polled = poll_by(&driver, &mut taking, &waker);
+    assert!(
+        learns(&polled),
+        "the buffer is there, and its future waits for ever"
+    );
+    // One that waits already.
+    let mut waiting = bufs.take();
+    assert!(poll(&driver, &mut waiting).is_pending());
+    let waker = on_clone(move || drop(polled));
+    let polled = poll_by(&driver, &mut waiting, &waker);
+    assert!(learns(&polled), "the same for one that waits already");
+    drop((polled, taking, waiting, bufs));
+    end(&driver);
 }

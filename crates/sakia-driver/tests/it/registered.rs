@@ -1,14 +1,18 @@
 //! Registered files and buffers: the ops are those of any, the ring lets go of a file when its descriptor ends, and of memory when nobody has any of it.
 
-use std::io::{Read, Write};
+use std::io::{PipeWriter, Read, Write};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sakia_buf::{IoBuf, IoBufMut};
+use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
 use crate::help::{Count, adopt, block_on, driver, end, poll, poll_by, turns};
+
+/// A read at a place.
+trait Reading: Future<Output = BufResult<usize, RegisteredBuf>> + Unpin {}
+impl<F: Future<Output = BufResult<usize, RegisteredBuf>> + Unpin> Reading for F {}
 
 /// Where the pipe stands: a positioned read of it stands in no lane.
 const HERE: u64 = u64::MAX;
@@ -65,6 +69,18 @@ fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
     assert_eq!(registered, registers(driver));
     assert_eq!(fd.register().expect("it is there"), registered, "once more");
     (fd, reader)
+}
+
+/// The writing end of a pipe, the other, registered, and a read of it in flight into a buffer of the set.
+#[track_caller]
+fn reading(driver: &Rc<Driver>, bufs: &RegisteredBufs) -> (PipeWriter, Fd, impl Reading + use<>) {
+    let (reader, peer) = std::io::pipe().expect("a pipe");
+    let ours = adopt(driver, reader, Kind::Pipe);
+    ours.register().expect("there is room");
+    let buf = bufs.try_take().expect("one is free");
+    let mut read = ops::read_at(&ours, buf, HERE);
+    assert!(poll(driver, &mut read).is_pending());
+    (peer, ours, read)
 }
 
 #[track_caller]
@@ -133,12 +149,8 @@ fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends() {
 #[test]
 fn a_registered_file_that_an_op_in_flight_names_ends_with_the_op() {
     let driver = driver();
-    let (reader, mut peer) = std::io::pipe().unwrap();
-    let ours = adopt(&driver, reader, Kind::Pipe);
-    ours.register().unwrap();
     let bufs = bufs(&driver, 1, 16);
-    let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
-    assert!(poll(&driver, &mut read).is_pending());
+    let (mut peer, ours, read) = reading(&driver, &bufs);
     turns(&driver, 1);
     drop(ours);
     peer.write_all(b"still there").unwrap();
@@ -153,12 +165,8 @@ fn a_registered_file_that_an_op_in_flight_names_ends_with_the_op() {
 #[test]
 fn a_buffer_that_is_dropped_in_flight_is_not_lent_again_before_the_kernel_is_done() {
     let driver = driver();
-    let (reader, mut peer) = std::io::pipe().unwrap();
-    let ours = adopt(&driver, reader, Kind::Pipe);
-    ours.register().unwrap();
     let bufs = bufs(&driver, 1, 16);
-    let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
-    assert!(poll(&driver, &mut read).is_pending());
+    let (mut peer, ours, read) = reading(&driver, &bufs);
     turns(&driver, 1);
     drop(read);
     assert!(bufs.try_take().is_none(), "the kernel has it");
@@ -186,11 +194,7 @@ fn a_driver_that_ends_with_reads_in_flight_gets_every_buffer_back_and_lets_go_of
     let bufs = bufs(&driver, 8, 64);
     let mut held = Vec::new();
     for _ in 0..8 {
-        let (reader, peer) = std::io::pipe().unwrap();
-        let ours = adopt(&driver, reader, Kind::Pipe);
-        ours.register().unwrap();
-        let mut read = ops::read_at(&ours, bufs.try_take().unwrap(), HERE);
-        assert!(poll(&driver, &mut read).is_pending());
+        let (peer, ours, read) = reading(&driver, &bufs);
         held.push((peer, ours, Some(read)));
     }
     // Of some the future is dropped before, of some the handle outlives the driver.
