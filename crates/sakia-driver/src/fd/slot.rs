@@ -1,29 +1,32 @@
 //! A descriptor's slot: the ring has looked its file up once, and ops name it by the slot.
 //!
-//! The slot holds the file as a descriptor does, so it is emptied before the descriptor ends, wherever that happens; and as every op in flight holds the
+//! A descriptor has one if somebody has asked for it, or if it is busy: if so many ops on it have gone by the ring that to register it is paid for. The slot holds the file as a descriptor does, so it is emptied before the descriptor ends, wherever that happens; and as every op in flight holds the
 //! descriptor, it is never emptied, nor used for another file, under an op that names it.
 
 use std::cell::Cell;
 use std::io;
-use std::num::NonZeroU16;
 
 use super::{Descriptor, Fd};
-use crate::kernel::Kernel;
 use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::{Kernel, Want};
 
-/// The slot of a descriptor, if it has one. The number after it is kept, so that to have none takes no room.
+/// So many ops without a slot are enough. To look a file up costs an op some 15 ns, to fill a slot and to empty it 1000.
+const BUSY: u16 = 128;
+
+/// The slot of a descriptor, `BUSY` added, or how many of its ops have gone without one.
 #[derive(Default)]
-pub(super) struct Slot(Cell<Option<NonZeroU16>>);
+pub(super) struct Slot(Cell<u16>);
 
 impl Slot {
     #[inline]
     fn get(&self) -> Option<u16> {
-        Some(self.0.get()?.get() - 1)
+        self.0.get().checked_sub(BUSY)
     }
 
+    /// Without one the count begins anew.
     fn set(&self, slot: Option<u16>) {
-        // There are not so many slots that the last number would have none after it.
-        self.0.set(slot.and_then(|slot| NonZeroU16::new(slot + 1)));
+        // There are not so many slots that the sum would be too much.
+        self.0.set(slot.map_or(0, |slot| slot + BUSY));
     }
 
     fn take(&self) -> Option<u16> {
@@ -31,27 +34,33 @@ impl Slot {
         self.set(None);
         slot
     }
+
+    /// Counts an op without a slot. Is it one too many?
+    #[inline]
+    fn is_wanted(&self) -> bool {
+        let count = self.0.get() + 1;
+        if count < BUSY {
+            self.0.set(count);
+        }
+        count == BUSY
+    }
 }
 
 impl Fd {
     /// Registers the file with the runtime's ring (`IORING_REGISTER_FILES2`, Linux 6.15): reads and writes of it do not look the descriptor up any more.
     ///
     /// Answers whether it is registered. A kernel that has no such slots, or one that would not let go of the file at once, is not asked, and nothing is different then.
-    /// Doing it again does nothing. The slot is emptied when the descriptor ends, which is what it was without it.
+    /// Doing it again does nothing, and a file on which many ops have gone by the ring is registered by itself. The slot is emptied when the descriptor ends, which is what it was without it.
     ///
     /// # Errors
     /// `ResourceBusy` if 1024 files are registered already, or fewer where the process may not have so many open. If the runtime has ended.
     pub fn register(&self) -> io::Result<bool> {
-        let (inner, driver) = (&self.inner, &self.inner.driver);
-        if inner.slot.get().is_some() {
-            return Ok(true);
+        let inner = &self.inner;
+        if inner.slot.get().is_none() {
+            inner.driver.takes_ops()?;
+            inner.register(Want::Asked)?;
         }
-        driver.takes_ops()?;
-        // The ring notes now, and for good, whether the file knows how not to wait.
-        inner.calm();
-        let slot = driver.core().kernel.add_file(inner.raw())?;
-        inner.slot.set(slot);
-        Ok(slot.is_some())
+        Ok(inner.has_slot())
     }
 }
 
@@ -66,10 +75,38 @@ impl Descriptor {
     /// By value, and inlined with all that it calls: so the submission need not be in memory before it is in the ring.
     #[inline(always)]
     pub(crate) fn name_by_slot(&self, sqe: Sqe) -> Sqe {
-        match self.slot.get() {
-            Some(slot) if sqe.fd == self.raw() && may_name_slot(sqe.opcode) => sqe.by_slot(slot),
-            _ => sqe,
+        if sqe.fd != self.raw() || !may_name_slot(sqe.opcode) {
+            return sqe;
         }
+        match self.slot.get().or_else(|| self.earn_slot()) {
+            Some(slot) => sqe.by_slot(slot),
+            None => sqe,
+        }
+    }
+
+    #[inline]
+    fn earn_slot(&self) -> Option<u16> {
+        self.slot
+            .is_wanted()
+            .then(|| self.register_busy())
+            .flatten()
+    }
+
+    /// What is in the way, as a full table is, may have gone after as many ops again.
+    #[cold]
+    fn register_busy(&self) -> Option<u16> {
+        if self.register(Want::Busy).is_err() {
+            self.slot.set(None);
+        }
+        self.slot.get()
+    }
+
+    fn register(&self, want: Want) -> io::Result<()> {
+        // The ring notes now, and for good, whether the file knows how not to wait.
+        self.calm();
+        let slot = self.driver.core().kernel.add_file(self.raw(), want)?;
+        self.slot.set(slot);
+        Ok(())
     }
 
     /// Empties its slot, before it ends.

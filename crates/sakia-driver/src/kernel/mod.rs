@@ -53,6 +53,15 @@ pub(crate) enum Entered {
     Dead,
 }
 
+/// Why a file is to have a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Somebody has asked for it.
+    Asked,
+    /// It is busy. Such files leave a half of the slots to the others.
+    Busy,
+}
+
 /// What lies below the seam. One thread owns it; [`crate::unpark`] is the only part that other threads touch.
 pub(crate) trait Kernel {
     /// Queues a submission; `false` if the queue is full (enter, then push again).
@@ -100,8 +109,8 @@ pub(crate) trait Kernel {
 
     /// Looks a descriptor's file up once for all ops: answers the slot by which they may name it (`IOSQE_FIXED_FILE`) until it is
     /// [forgotten](Self::forget_file). `None`: this kernel has no such slots.
-    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
-        let _ = fd;
+    fn add_file(&mut self, fd: RawFd, want: Want) -> io::Result<Option<u16>> {
+        let _ = (fd, want);
         Ok(None)
     }
 
@@ -314,9 +323,9 @@ impl Kernel for Below {
         }
     }
 
-    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
+    fn add_file(&mut self, fd: RawFd, want: Want) -> io::Result<Option<u16>> {
         match self {
-            Self::Uring(uring) => uring.add_file(fd),
+            Self::Uring(uring) => uring.add_file(fd, want),
             _ => Ok(None),
         }
     }

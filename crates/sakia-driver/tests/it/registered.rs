@@ -71,6 +71,21 @@ fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
     (fd, reader)
 }
 
+/// The same, registered because it is busy.
+fn busy_writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let fd = adopt(driver, writer, Kind::Pipe);
+    for files in [0; 127].into_iter().chain([1; 3]) {
+        let (n, _) = block_on(driver, ops::write_at(&fd, "x", 0, HERE));
+        assert_eq!(n.expect("there is room"), 1);
+        knows(driver, files, 0);
+    }
+    let mut all = [0; 130];
+    reader.read_exact(&mut all).expect("all of it");
+    assert_eq!(all, [b'x'; 130]);
+    (fd, reader)
+}
+
 /// The writing end of a pipe, the other, registered, and a read of it in flight into a buffer of the set.
 #[track_caller]
 fn reading(driver: &Rc<Driver>, bufs: &RegisteredBufs) -> (PipeWriter, Fd, impl Reading + use<>) {
@@ -129,14 +144,18 @@ fn reads_and_writes_with_a_registered_file_and_buffer_are_those_of_any() {
 }
 
 #[test]
-fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends() {
+fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one()
+{
     let driver = driver();
     let ways: [fn(&Rc<Driver>, Fd); 3] = [
         |_, fd| drop(fd),
         |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
         |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
     ];
-    for end in ways {
+    for (end, writer) in ways
+        .into_iter()
+        .flat_map(|end| [(end, writer as fn(&_) -> _), (end, busy_writer)])
+    {
         let (fd, reader) = writer(&driver);
         knows(&driver, 1, 0);
         end(&driver, fd);

@@ -23,7 +23,7 @@ use counter::Counter;
 use probe::Opcodes;
 use registered::Registered;
 
-use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
+use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, Want, call, spot};
 use crate::fd::Kind;
 
 /// What the builder asks of a ring.
@@ -212,10 +212,11 @@ impl Kernel for Uring {
         }
     }
 
-    fn add_file(&mut self, fd: RawFd) -> io::Result<Option<u16>> {
+    fn add_file(&mut self, fd: RawFd, want: Want) -> io::Result<Option<u16>> {
         // Linux 6.15, by whose flags it can be told from what was before 6.13.
         let prompt = self.ring.params().is_feature_no_iowait();
-        self.known.add_file(&self.ring.submitter(), fd, prompt)
+        let ring = &self.ring.submitter();
+        self.known.add_file(ring, fd, want, prompt)
     }
 
     fn forget_file(&mut self, slot: u16) {

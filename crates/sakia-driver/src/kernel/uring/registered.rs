@@ -9,10 +9,11 @@ use std::os::fd::RawFd;
 use io_uring::Submitter;
 
 use super::setup::memlock_limit;
+use crate::kernel::Want;
 use crate::kernel::setup_error::SetupError;
 
-/// The most files, and the most pieces of memory. A kernel takes no more files than the process may have open (RLIMIT_NOFILE): then it is a half of it, and so on.
-const FILES: u32 = 1024;
+/// The most files, a half of them because they are busy, and the most pieces of memory. A kernel takes no more files than the process may have open (RLIMIT_NOFILE): then it is a half of it, and so on.
+const FILES: u32 = 2048;
 const PIECES: u32 = 256;
 const FEWEST: u32 = 16;
 
@@ -34,6 +35,11 @@ impl Slots {
             next: 0,
             count,
         }
+    }
+
+    /// Whether a half of them is in use.
+    fn is_half_full(&self) -> bool {
+        self.next - self.free.len() as u32 >= self.count / 2
     }
 
     /// Fills a slot by `fill`; answers which.
@@ -116,6 +122,7 @@ impl Registered {
         &mut self,
         ring: &Submitter<'_>,
         fd: RawFd,
+        want: Want,
         prompt: bool,
     ) -> io::Result<Option<u16>> {
         if !prompt {
@@ -124,6 +131,7 @@ impl Registered {
         let slots = self
             .files
             .slots(FILES, |count| ring.register_files_sparse(count))?;
+        let slots = slots.filter(|slots| want == Want::Asked || !slots.is_half_full());
         let fill = |slot| ring.register_files_update(slot, &[fd]).map(drop);
         let slot = slots.map(|slots| slots.fill(fill)).transpose();
         slot.map_err(|error| explain(error, "files", 0))
@@ -228,7 +236,7 @@ mod tests {
             let slots = table.slots(FILES, make).unwrap().unwrap();
             assert_eq!(slots.count, 64);
         }
-        assert_eq!(asked.take(), [1024, 512, 256, 128, 64]);
+        assert_eq!(asked.take(), [2048, 1024, 512, 256, 128, 64]);
     }
 
     #[test]
@@ -259,5 +267,31 @@ mod tests {
         table.empty(1, |_| Ok(()));
         assert!(fill(&mut table, |_| Err(errno(libc::ENOMEM))).is_err());
         assert_eq!(fill(&mut table, |_| Ok(())).unwrap(), 1);
+    }
+    #[test]
+    fn files_that_are_busy_leave_a_half_of_the_slots_to_those_of_whom_somebody_asks() {
+        let Ok(ring) = io_uring::IoUring::new(1) else {
+            eprintln!("skipped: no ring");
+            return;
+        };
+        let ring = &ring.submitter();
+        ring.register_files_sparse(4).unwrap();
+        let mut known = Registered {
+            files: Table::Made(Slots::of(4)),
+            memory: Table::Missing,
+        };
+        let mut add = |want| known.add_file(ring, 0, want, true);
+        assert_eq!(add(Want::Busy).unwrap(), Some(0));
+        assert_eq!(add(Want::Busy).unwrap(), Some(1));
+        assert_eq!(add(Want::Busy).unwrap(), None);
+        assert_eq!(add(Want::Asked).unwrap(), Some(2));
+        assert_eq!(add(Want::Asked).unwrap(), Some(3));
+        let full = add(Want::Asked).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::ResourceBusy);
+        known.forget_file(ring, 1);
+        assert_eq!(known.add_file(ring, 0, Want::Busy, true).unwrap(), None);
+        known.forget_file(ring, 0);
+        known.forget_file(ring, 3);
+        assert_eq!(known.add_file(ring, 0, Want::Busy, true).unwrap(), Some(3));
     }
 }
