@@ -403,3 +403,25 @@ fn a_read_exact_of_a_file_moves_the_cursor_by_what_it_delivered() {
     drop(ours);
     end(&driver);
 }
+
+#[test]
+fn one_turn_brings_what_has_come_for_all_that_waited_however_many_they_are() {
+    let driver = driver();
+    let pairs: Vec<_> = (0..50).map(|_| pair(&driver)).collect();
+    let receive = |(fd, _): &_| ops::recv(fd, room(1));
+    let mut receives: Vec<_> = pairs.iter().map(receive).collect();
+    for receive in &mut receives {
+        assert!(poll(&driver, receive).is_pending());
+    }
+    turns(&driver, 1);
+    for (_, peer) in &pairs {
+        let mut peer = peer;
+        peer.write_all(b"x").expect("the peer writes");
+    }
+    turns(&driver, 1);
+    for receive in &mut receives {
+        assert!(poll(&driver, receive).is_ready());
+    }
+    drop((receives, pairs));
+    end(&driver);
+}

@@ -26,6 +26,10 @@ use registered::Registered;
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, Want, call, spot};
 use crate::fd::Kind;
 
+/// How many calls more an enter makes while the kernel has deferred work left: since Linux 6.14 it does 20 items of it a call (`IO_LOCAL_TW_DEFAULT_MAX`), and what
+/// completes as it is submitted would pass by the rest. The loop polls at most about as many tasks before it enters again.
+const CALLS_MORE: u32 = 4;
+
 /// What the builder asks of a ring.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
@@ -112,6 +116,24 @@ impl Uring {
         }
     }
 
+    /// One call, and what it comes to.
+    fn enter_once(&mut self, to_submit: u32, wait: Wait) -> io::Result<Entered> {
+        // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
+        let Err(error) = self.syscall(to_submit, wait) else {
+            return Ok(Entered::Fine);
+        };
+        match error.raw_os_error() {
+            // A signal, or the time of the wait is over: whoever waits looks at the clock and comes again.
+            Some(libc::EINTR | libc::ETIME) => Ok(Entered::Fine),
+            // No memory for a request, or (before 6.0) completions to be taken first: what was pushed stays queued.
+            Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => Ok(Entered::Busy),
+            // A completion was dropped.
+            Some(libc::EBADR) => Ok(Entered::Dead),
+            // The wrong thread (EEXIST), a ring that is gone (EBADF, EBADFD): the caller's error, and it is told.
+            _ => Err(error),
+        }
+    }
+
     fn has_lost(&mut self) -> bool {
         let overflow = self.ring.completion().overflow();
         overflow != std::mem::replace(&mut self.lost, overflow)
@@ -140,20 +162,12 @@ impl Kernel for Uring {
 
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
         let waiting = self.ring.submission().len() as u32;
-        // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
-        let entered = match self.syscall(waiting, wait) {
-            Ok(_) => Entered::Fine,
-            Err(error) => match error.raw_os_error() {
-                // A signal, or the time of the wait is over: whoever waits looks at the clock and comes again.
-                Some(libc::EINTR | libc::ETIME) => Entered::Fine,
-                // No memory for a request, or (before 6.0) completions to be taken first: what was pushed stays queued.
-                Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => Entered::Busy,
-                // A completion was dropped.
-                Some(libc::EBADR) => Entered::Dead,
-                // The wrong thread (EEXIST), a ring that is gone (EBADF, EBADFD): the caller's error, and it is told.
-                _ => return Err(error),
-            },
-        };
+        let mut entered = self.enter_once(waiting, wait)?;
+        let mut more = CALLS_MORE;
+        while entered == Entered::Fine && more > 0 && self.ring.submission().taskrun() {
+            more -= 1;
+            entered = self.enter_once(0, Wait::No)?;
+        }
         if self.has_lost() {
             return Ok(Entered::Dead);
         }
