@@ -61,7 +61,13 @@ impl Driver {
         let answer = if hot {
             // A copy is shown to the call, as in the kernel's push.
             let copy = sqe;
-            self.answer_hot(&copy).map(Sent::Answered)
+            match self.answer_hot(&copy) {
+                Ok(bare) => Some(Sent::Answered(bare)),
+                Err(how) => {
+                    sqe.ioprio |= how;
+                    None
+                }
+            }
         } else {
             // It has an owner before anything else is done.
             Sent::by(self.answer(&sqe, &holds), yields)
