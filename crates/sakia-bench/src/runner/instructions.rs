@@ -81,8 +81,8 @@ const fn churn(name: &'static str, connections: u64, most: f64) -> Row {
 const ROWS: &[Row] = &[
     echo("echo-1", 1, "", 2520.0),
     echo("echo-50", 50, "", 1520.0),
-    echo("echo-1-pooled", 1, "pooled", 3330.0),
-    echo("echo-50-pooled", 50, "pooled", 2040.0),
+    echo("echo-1-pooled", 1, "pooled", 3040.0),
+    echo("echo-50-pooled", 50, "pooled", 1740.0),
     // Whether a request is there when its connection is accepted is a matter of luck, and 6 %.
     churn("churn", 300, 6_990.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1010.0),

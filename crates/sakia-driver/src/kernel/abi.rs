@@ -138,12 +138,6 @@ impl Cqe {
         self.flags & CQE_F_MORE != 0
     }
 
-    /// Whether there is more to it than a result: others follow, or it names a buffer.
-    #[inline]
-    pub(crate) fn names_more(&self) -> bool {
-        self.flags & (CQE_F_MORE | CQE_F_BUFFER) != 0
-    }
-
     /// The number of the buffer that the kernel has chosen for it, if it has.
     #[inline]
     pub(crate) fn buffer(&self) -> Option<u16> {

@@ -1,7 +1,7 @@
 //! What a completion carries is adopted the moment it is read: before anybody asks who waits for it, it has an owner that can close it.
 
 use super::ancillary::MsgHeader;
-use super::{Bare, Completion, Done, Yields};
+use super::{Bare, Completion, Yields};
 use crate::fd::Kind;
 use crate::kernel::{Cqe, KernelFd};
 
@@ -35,18 +35,11 @@ impl Adopts {
     }
 
     /// The completion, with all that it carries in its hands.
-    #[inline]
-    pub(super) fn adopt(self, cqe: Cqe) -> Done {
-        match self.bare(cqe) {
-            Some(bare) => Done::Bare(bare),
-            None => Done::Laden(self.adopt_some(cqe)),
-        }
-    }
-
-    fn adopt_some(self, cqe: Cqe) -> Completion {
+    pub(super) fn adopt(self, cqe: Cqe) -> Completion {
         let Cqe { res, flags, .. } = cqe;
         let mut done = Completion::from(Bare { res, flags });
         match self {
+            _ if res < 0 => {}
             Self::Nothing => {}
             Self::Descriptor(_) => done.load().fd = Some(KernelFd::adopt(res)),
             Self::Message(header) => done.load().arrived = header.adopt(),

@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use super::adopt::Adopts;
 use super::lane::{Leftover, Next, Side};
-use super::table::{Decision, Own, Settlement, Tag};
+use super::table::{Decision, Own, Settlement, Tag, Woken};
 use super::{Completion, Detached, Holds, Orphan};
 use crate::driver::{Core, Driver, Phase};
 use crate::fd::FdRef;
@@ -60,7 +60,11 @@ impl Driver {
         let pending = &mut *self.pending();
         loop {
             let cqe = core.kernel.pop()?;
-            let (waker, holds) = match core.table.complete_bare(cqe) {
+            let woken = match cqe.buffer() {
+                None => core.table.complete_bare(cqe),
+                Some(_) => Self::filled(core, cqe),
+            };
+            let (waker, holds) = match woken {
                 Some(woken) => woken,
                 None => match Self::find(core, cqe) {
                     Found::Op(Decision::Wake(waker, holds)) => (waker, holds),
@@ -74,6 +78,13 @@ impl Driver {
                 return Some(Found::Op(Decision::Wake(None, holds)));
             }
         }
+    }
+
+    /// Of a receive that has brought a buffer.
+    #[inline(never)]
+    fn filled(core: &mut Core, cqe: Cqe) -> Option<Woken> {
+        let Core { table, buffers, .. } = core;
+        table.complete_filled(cqe, || buffers.adopt(cqe))
     }
 
     /// Finds out what a completion means that is not of the usual kind.

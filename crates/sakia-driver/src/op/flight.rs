@@ -136,6 +136,16 @@ impl<O: Op> Flight<O> {
         (self.finish(), over.0.into())
     }
 
+    /// The same of a receive that has brought a buffer, if it is one and has: it asks by itself, for a look that could carry a buffer would have to be in memory.
+    #[inline(always)]
+    pub(super) fn end_filled(&mut self, driver: &Driver) -> Option<(O, Completion)> {
+        if !O::CHOOSES {
+            return None;
+        }
+        let (bare, buf) = driver.take_filled(self.tag()?)?;
+        Some((self.finish(), Completion::filled(bare, buf)))
+    }
+
     /// Takes the op out at its end. The caller has its last completion, or knows that there will be none.
     #[inline]
     pub(super) fn finish(&mut self) -> O {

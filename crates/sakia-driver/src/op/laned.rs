@@ -262,6 +262,14 @@ impl<O: LaneOp> Future for Laned<O> {
                     op.aim(&this.fd);
                 }
             }
+            if let Some((op, done)) = this.flight.end_filled(this.fd.driver()) {
+                this.note_more(done.flags());
+                let step = op.complete(done);
+                match this.follow(step) {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
+                }
+            }
             let hot = begins && O::HASTENS && this.fd.is_hot();
             let result = match this.flight.look(this.fd.driver(), hot, cx) {
                 Look::Pending => return Poll::Pending,

@@ -187,6 +187,10 @@ pub unsafe trait Op: Sized + 'static {
     #[doc(hidden)]
     const PLACED: bool = false;
 
+    /// Whether the kernel may choose the buffer that it fills.
+    #[doc(hidden)]
+    const CHOOSES: bool = false;
+
     /// Writes the submission, and names the descriptors that must stay open for it.
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds;
 
@@ -310,7 +314,21 @@ impl From<Bare> for Completion {
 #[derive(Debug)]
 pub(crate) enum Done {
     Bare(Bare),
-    Laden(Completion),
+    /// And the buffer that the kernel has chosen, with what was received.
+    Filled(Bare, PooledBuf),
+    Laden(Bare, Load),
+}
+
+impl From<Completion> for Done {
+    /// Of a completion that a kernel has made, and so no refusal.
+    fn from(mut done: Completion) -> Self {
+        let Completion { res, flags, .. } = done;
+        let bare = Bare { res, flags };
+        match done.load.take() {
+            None => Self::Bare(bare),
+            Some(load) => Self::Laden(bare, load),
+        }
+    }
 }
 
 impl From<Done> for Completion {
@@ -318,7 +336,8 @@ impl From<Done> for Completion {
     fn from(done: Done) -> Self {
         match done {
             Done::Bare(bare) => bare.into(),
-            Done::Laden(done) => done,
+            Done::Filled(bare, buf) => Self::filled(bare, buf),
+            Done::Laden(bare, load) => Self::with(bare, load),
         }
     }
 }
@@ -365,6 +384,7 @@ impl Completion {
     }
 
     /// What it carries, to look at.
+    #[cfg(test)]
     pub(crate) fn loaded(&self) -> Option<&Load> {
         self.load.as_ref()
     }
@@ -377,8 +397,39 @@ impl Completion {
         self.load.as_mut()?.arrived.take()
     }
 
+    #[inline]
     pub(crate) fn take_buf(&mut self) -> Option<PooledBuf> {
-        self.load.as_mut()?.buf.take()
+        let load = self.load.as_mut()?;
+        let buf = load.buf.take();
+        if load.fd.is_none() && load.arrived.is_none() {
+            // It carries nothing any more, and what is dropped by hand needs no drop.
+            self.load = ManuallyDrop::new(None);
+        }
+        buf
+    }
+
+    /// A completion that carries this.
+    #[inline]
+    fn with(Bare { res, flags }: Bare, load: Load) -> Self {
+        Self {
+            res,
+            flags,
+            load: ManuallyDrop::new(Some(load)),
+            refusal: None,
+        }
+    }
+
+    /// The end of a receive that has brought a buffer.
+    #[inline]
+    pub(crate) fn filled(bare: Bare, buf: PooledBuf) -> Self {
+        let buf = Some(buf);
+        Self::with(
+            bare,
+            Load {
+                buf,
+                ..Load::default()
+            },
+        )
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {

@@ -10,6 +10,7 @@ use super::{Bare, Completion, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
 use crate::kernel::abi::IOSQE_ASYNC;
 use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
+use crate::pooled::PooledBuf;
 
 /// What becomes of an op that is handed over.
 pub(crate) enum Sent {
@@ -131,6 +132,12 @@ impl Driver {
     #[inline]
     pub(crate) fn take_bare(&self, tag: Tag) -> Option<Bare> {
         self.core().table.take_bare(tag)
+    }
+
+    /// Takes the result of a receive, if it is there and a buffer.
+    #[inline]
+    pub(crate) fn take_filled(&self, tag: Tag) -> Option<(Bare, PooledBuf)> {
+        self.core().table.take_filled(tag)
     }
 
     /// Takes the result of an op that has ended, whatever it carries.

@@ -127,6 +127,9 @@ struct Entry {
     more: Option<Box<Vec<Completion>>>,
 }
 
+/// Whom the end of an op wakes, and the descriptors to let go of.
+pub(crate) type Woken = (Option<Waker>, Holds);
+
 /// What a completion asks the dispatcher to do.
 pub(crate) enum Decision {
     /// A stale tag: nothing.
@@ -282,30 +285,38 @@ impl Table {
         std::mem::replace(&mut entry.state, State::Vacant(next))
     }
 
-    /// Takes note of a completion and says what follows from it.
-    ///
-    /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
-    pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
-        match self.complete_bare(cqe) {
-            Some((waker, holds)) => Decision::Wake(waker, holds),
-            None => self.complete_other(cqe, buf),
-        }
-    }
-
     /// Takes note of a completion of the usual kind, the last of an op that somebody waits for and with nothing but numbers: answers who waits, and the
     /// descriptors to let go of. Others are left to [`complete`](Self::complete), and so are the driver's own, whose index no slot has.
     #[inline]
-    pub(crate) fn complete_bare(&mut self, cqe: Cqe) -> Option<(Option<Waker>, Holds)> {
+    pub(crate) fn complete_bare(&mut self, cqe: Cqe) -> Option<Woken> {
+        self.complete_usual(cqe, Done::Bare)
+    }
+
+    /// The same of a receive that has brought a buffer, which `buf` gives.
+    #[inline]
+    pub(crate) fn complete_filled(
+        &mut self,
+        cqe: Cqe,
+        buf: impl FnOnce() -> Option<PooledBuf>,
+    ) -> Option<Woken> {
+        self.complete_usual(cqe, |bare| match buf() {
+            Some(buf) => Done::Filled(bare, buf),
+            None => Done::Bare(bare),
+        })
+    }
+
+    #[inline(always)]
+    fn complete_usual(&mut self, cqe: Cqe, done: impl FnOnce(Bare) -> Done) -> Option<Woken> {
         let entry = self.get(Tag(cqe.user_data))?;
         let State::Waiting(waker) = &mut entry.state else {
             return None;
         };
-        if cqe.names_more() {
+        if cqe.more() {
             return None;
         }
         let bare = entry.adopts.bare(cqe)?;
         let waker = waker.take();
-        entry.state.begin(State::Done(Done::Bare(bare)));
+        entry.state.begin(State::Done(done(bare)));
         let holds = std::mem::take(&mut entry.holds);
         self.count_end(bare);
         Some((waker, holds))
@@ -319,14 +330,17 @@ impl Table {
         self.counts.cancelled += u64::from(bare.was_cancelled());
     }
 
-    fn complete_other(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
+    /// Takes note of a completion of any kind and says what follows from it.
+    ///
+    /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
+    pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
         let tag = Tag(cqe.user_data);
         let live = |entry: &&mut Entry| matches!(entry.state, State::Waiting(_) | State::Orphan(_));
         let Some(entry) = self.get(tag).filter(live) else {
             self.counts.stale += 1;
             return Decision::Nothing;
         };
-        let mut done = Completion::from(entry.adopts.adopt(cqe));
+        let mut done = entry.adopts.adopt(cqe);
         if buf.is_some() {
             done.load().buf = buf;
         }
@@ -345,7 +359,7 @@ impl Table {
         let decision = match &mut entry.state {
             State::Waiting(waker) => {
                 let waker = waker.take();
-                entry.state.begin(State::Done(Done::Laden(done)));
+                entry.state.begin(State::Done(done.into()));
                 Decision::Wake(waker, holds)
             }
             _ => self.settle(tag, done, holds),
@@ -391,6 +405,19 @@ impl Table {
         // Numbers need no drop.
         std::mem::forget(self.remove(tag));
         Some(bare)
+    }
+
+    /// The same of a receive that has brought a buffer.
+    #[inline]
+    pub(crate) fn take_filled(&mut self, tag: Tag) -> Option<(Bare, PooledBuf)> {
+        let entry = self.get(tag)?;
+        if entry.more.is_some() || !matches!(entry.state, State::Done(Done::Filled(..))) {
+            return None;
+        }
+        match self.remove(tag) {
+            State::Done(Done::Filled(bare, buf)) => Some((bare, buf)),
+            _ => unreachable!("looked at just now"),
+        }
     }
 
     /// Takes the result of an op that has ended and was told of all that came before it, whatever it carries.
@@ -510,10 +537,9 @@ impl Table {
     pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
         let mut list = Vec::new();
         for entry in &self.slots {
-            let State::Done(Done::Laden(done)) = &entry.state else {
+            let State::Done(Done::Laden(_, load)) = &entry.state else {
                 continue;
             };
-            let Some(load) = done.loaded() else { continue };
             if let (Some(fd), Adopts::Descriptor(kind)) = (&load.fd, entry.adopts) {
                 list.push((fd.raw(), kind));
             }

@@ -113,7 +113,9 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = W::YIELDS;
     const LANE: Option<Side> = Some(Side::In);
+    const CHOOSES: bool = true;
 
+    #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
         *sqe = match &self.stage {
@@ -134,7 +136,7 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
         Holds::one(fd)
     }
 
-    #[inline]
+    #[inline(always)]
     fn complete(mut self, mut done: Completion) -> Self::Output {
         // The usual way, without a look at the others.
         if matches!(self.stage, Stage::Asking) && self.chooses && done.result().is_ok() {

@@ -37,18 +37,13 @@ pub struct PooledBuf {
 
 impl PooledBuf {
     /// The first `len` bytes of a buffer that nobody holds any more: the caller hands it over.
+    #[inline]
     pub(super) fn first(slab: Arc<Slab>, at: usize, len: usize) -> Self {
+        debug_assert!(len > 0, "it holds a part");
         slab.begin(at);
         let start = slab.start(at);
-        let mut first = Self {
-            slab,
-            start,
-            len: len.max(1) as u32,
-        };
-        if len == 0 {
-            first.truncate(0);
-        }
-        first
+        let len = len as u32;
+        Self { slab, start, len }
     }
 
     /// Bytes that are no pool's.

@@ -106,6 +106,12 @@ impl Buffers {
         self.chooses
     }
 
+    /// Whether the kernel chooses buffers by itself, as it has said at the first pooled read.
+    #[inline]
+    pub(crate) fn chooses(&self) -> bool {
+        self.chooses
+    }
+
     /// Whether there has been a pooled read.
     #[inline]
     pub(crate) fn are_used(&self) -> bool {
@@ -127,6 +133,7 @@ impl Buffers {
         self.adopt_number(cqe.buffer()?, cqe)
     }
 
+    #[inline]
     fn adopt_number(&mut self, number: u16, cqe: Cqe) -> Option<PooledBuf> {
         self.level -= 1;
         match usize::try_from(cqe.res) {

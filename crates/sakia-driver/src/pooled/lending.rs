@@ -16,7 +16,13 @@ pub(crate) enum Supplied {
 
 impl Driver {
     /// Whether the kernel chooses buffers for receives. Begins to lend it some at the first call.
+    #[inline]
     pub(crate) fn lends_buffers(&self) -> bool {
+        self.core().buffers.chooses() || self.begins_to_lend()
+    }
+
+    #[inline(never)]
+    fn begins_to_lend(&self) -> bool {
         let mut core = self.core();
         let Core {
             kernel, buffers, ..

@@ -3,6 +3,8 @@
 use super::super::Yields;
 use super::*;
 use crate::fd::Kind;
+use crate::kernel::KernelFd;
+use crate::kernel::abi::{CQE_F_BUFFER, CQE_F_MORE};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -132,7 +134,7 @@ fn what_an_op_was_not_told_of_can_be_taken_before_its_end() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
     for res in [1, 2] {
-        table.complete(cqe(tag, res, crate::kernel::abi::CQE_F_MORE), None);
+        table.complete(cqe(tag, res, CQE_F_MORE), None);
     }
     let told: Vec<_> = table.take_more(tag);
     let told: Vec<_> = told.iter().map(|done| done.result().ok()).collect();
@@ -200,7 +202,7 @@ fn a_slot_whose_generations_are_spent_is_never_used_again() {
 fn memory_comes_back_only_when_no_more_is_promised() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
-    let more = crate::kernel::abi::CQE_F_MORE;
+    let more = CQE_F_MORE;
     assert!(matches!(
         table.complete(cqe(tag, -libc::EINVAL, more), None),
         Decision::Wake(Some(_), _)
@@ -228,12 +230,61 @@ fn memory_comes_back_only_when_no_more_is_promised() {
 }
 
 #[test]
+fn a_buffer_is_kept_beside_the_numbers_of_its_receive_and_taken_by_one_look() {
+    let mut table = Table::default();
+    let brought = || Some(PooledBuf::alone(b"hub".to_vec()));
+    let tag = insert(&mut table, Yields::Nothing);
+    let woken = table.complete_filled(cqe(tag, 3, CQE_F_BUFFER), brought);
+    assert!(woken.is_some_and(|(waker, _)| waker.is_some()));
+    assert_eq!((table.in_flight(), table.counts.completed), (0, 1));
+    assert!(table.take_bare(tag).is_none(), "it is not only numbers");
+    let (bare, buf) = table.take_filled(tag).expect("it is there");
+    assert_eq!((bare.res, &*buf), (3, &b"hub"[..]));
+    assert!(table.take_filled(tag).is_none(), "once");
+
+    let tag = insert(&mut table, Yields::Nothing);
+    table.complete_filled(cqe(tag, 3, CQE_F_BUFFER), brought);
+    let mut done = take(&mut table, tag).expect("whoever does not know of it gets it, too");
+    assert_eq!(done.take_buf().as_deref(), Some(&b"hub"[..]));
+    assert!(done.loaded().is_none(), "nothing is left in it");
+    let fd = std::fs::File::open("/dev/null").expect("/dev/null is there");
+    let mut both = Completion::of_fd(KernelFd::adopt(fd.into_raw_fd()));
+    both.load().buf = brought();
+    assert!(both.take_buf().is_some() && number(&both).is_some());
+
+    let tag = insert(&mut table, Yields::Nothing);
+    table.complete_filled(cqe(tag, 0, CQE_F_BUFFER), || None);
+    assert!(table.take_filled(tag).is_none(), "nothing was put there");
+    assert_eq!(table.take_bare(tag).map(|bare| bare.res), Some(0));
+}
+
+#[test]
+fn nobody_is_asked_for_a_buffer_unless_a_future_waits_for_the_last_completion() {
+    let mut table = Table::default();
+    let tag = insert(&mut table, Yields::Nothing);
+    let early = cqe(tag, 1, CQE_F_BUFFER | CQE_F_MORE);
+    assert!(table.complete_filled(early, || panic!("asked")).is_none());
+    table.complete(early, Some(PooledBuf::alone(b"h".to_vec())));
+    let last = cqe(tag, 2, CQE_F_BUFFER);
+    let woken = table.complete_filled(last, || Some(PooledBuf::alone(b"ub".to_vec())));
+    assert!(woken.is_some());
+    assert!(table.take_filled(tag).is_none(), "there is more to tell");
+    assert_eq!(table.take_more(tag).len(), 1);
+    assert!(table.take_filled(tag).is_some());
+
+    let tag = insert(&mut table, Yields::Nothing);
+    table.abandon(tag, || Box::new(Nothing));
+    let last = cqe(tag, 2, CQE_F_BUFFER);
+    assert!(table.complete_filled(last, || panic!("asked")).is_none());
+}
+
+#[test]
 fn what_an_abandoned_op_brings_before_its_end_is_unheard_and_not_kept() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
     table.abandon(tag, || Box::new(Nothing));
     for _ in 0..3 {
-        let more = cqe(tag, 1, crate::kernel::abi::CQE_F_MORE);
+        let more = cqe(tag, 1, CQE_F_MORE);
         assert!(matches!(table.complete(more, None), Decision::Unheard(_)));
     }
     assert!(table.take_more(tag).is_empty());
