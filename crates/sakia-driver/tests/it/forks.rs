@@ -93,10 +93,14 @@ fn a_child_makes_a_runtime_of_its_own() {
             let (n, _) = block_on(&own, ops::recv(&ours, Vec::with_capacity(1)));
             assert_eq!(n.unwrap(), 0);
             drop(ours);
+            parent
+                .turn(Park::No, || false)
+                .expect_err("the parent's is still the parent's");
             end(&own);
             0
         });
         assert_eq!(status, 0);
+        turns(&parent, 1);
         end(&parent);
     });
 }
