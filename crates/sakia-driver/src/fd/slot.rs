@@ -119,7 +119,7 @@ impl Descriptor {
     }
 }
 
-/// Ops on what is in a file, and no others: those on names take a directory by its number alone.
+/// Ops on what is in a file or goes through a stream, and no others: those on names take a directory by its number alone.
 #[inline]
 fn may_name_slot(code: u8) -> bool {
     matches!(
@@ -131,5 +131,7 @@ fn may_name_slot(code: u8) -> bool {
             | opcode::READV
             | opcode::WRITEV
             | opcode::FSYNC
+            | opcode::RECV
+            | opcode::SEND
     )
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
-use crate::help::{Count, adopt, block_on, driver, end, poll, poll_by, turns};
+use crate::help::{Count, adopt, block_on, driver, end, pair, poll, poll_by, turns};
 
 /// A read at a place.
 trait Reading: Future<Output = BufResult<usize, RegisteredBuf>> + Unpin {}
@@ -203,6 +203,32 @@ fn a_buffer_that_is_dropped_in_flight_is_not_lent_again_before_the_kernel_is_don
     drop((ours, bufs));
     knows(&driver, 0, 1);
     drop(buf);
+    knows(&driver, 0, 0);
+    end(&driver);
+}
+
+#[test]
+fn a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight() {
+    let driver = driver();
+    let (fd, mut peer) = pair(&driver);
+    for files in [0; 127].into_iter().chain([1; 3]) {
+        let (sent, _) = block_on(&driver, ops::send(&fd, "x"));
+        assert_eq!(sent.expect("there is room"), 1);
+        knows(&driver, files, 0);
+    }
+    let mut all = [0; 130];
+    peer.read_exact(&mut all).unwrap();
+    assert_eq!(all, [b'x'; 130]);
+    peer.write_all(b"wheel").unwrap();
+    let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
+    assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
+    let mut idle = ops::recv(&fd, Vec::with_capacity(8));
+    assert!(poll(&driver, &mut idle).is_pending());
+    turns(&driver, 1);
+    drop(idle);
+    drop(fd);
+    assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
+    assert_eq!(peer.read(&mut all).unwrap(), 0);
     knows(&driver, 0, 0);
     end(&driver);
 }
