@@ -19,13 +19,16 @@ use crate::kernel::{Cqe, Kernel, Sqe};
 #[derive(Default)]
 pub(crate) struct Pending {
     wakes: Vec<Waker>,
+    /// Of those who have written to a stream. They are woken after all others: who has read is about to answer, and what goes out first is there for its reader while
+    /// the thread does the rest.
+    writers: Vec<Waker>,
     releases: Vec<Box<dyn Orphan>>,
 }
 
 impl Pending {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.wakes.is_empty() && self.releases.is_empty()
+        self.wakes.is_empty() && self.writers.is_empty() && self.releases.is_empty()
     }
 }
 
@@ -64,15 +67,20 @@ impl Driver {
                 None => core.table.complete_bare(cqe),
                 Some(_) => Self::filled(core, cqe),
             };
-            let (waker, holds) = match woken {
+            let (waker, holds, wrote) = match woken {
                 Some(woken) => woken,
                 None => match Self::find(core, cqe) {
-                    Found::Op(Decision::Wake(waker, holds)) => (waker, holds),
+                    Found::Op(Decision::Wake(waker, holds)) => (waker, holds, false),
                     found => return Some(found),
                 },
             };
             if let Some(waker) = waker {
-                pending.wakes.push(waker);
+                let list = if wrote {
+                    &mut pending.writers
+                } else {
+                    &mut pending.wakes
+                };
+                list.push(waker);
             }
             if let Some(holds) = holds.let_go_quietly() {
                 return Some(Found::Op(Decision::Wake(None, holds)));
@@ -213,6 +221,7 @@ impl Driver {
                 return;
             }
             let mut wakes = std::mem::take(&mut pending.wakes);
+            wakes.append(&mut pending.writers);
             let releases = std::mem::take(&mut pending.releases);
             drop(pending);
             let mut queued = wakes.drain(..);

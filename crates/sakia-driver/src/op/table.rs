@@ -127,8 +127,8 @@ struct Entry {
     more: Option<Box<Vec<Completion>>>,
 }
 
-/// Whom the end of an op wakes, and the descriptors to let go of.
-pub(crate) type Woken = (Option<Waker>, Holds);
+/// Whom the end of an op wakes, the descriptors to let go of, and whether the op has held its lane out.
+pub(crate) type Woken = (Option<Waker>, Holds, bool);
 
 /// What a completion asks the dispatcher to do.
 pub(crate) enum Decision {
@@ -318,8 +318,9 @@ impl Table {
         let waker = waker.take();
         entry.state.begin(State::Done(done(bare)));
         let holds = std::mem::take(&mut entry.holds);
+        let wrote = entry.lane == Some(super::lane::Side::Out);
         self.count_end(bare);
-        Some((waker, holds))
+        Some((waker, holds, wrote))
     }
 
     /// An op has had its final completion.
@@ -331,7 +332,6 @@ impl Table {
     }
 
     /// Takes note of a completion of any kind and says what follows from it.
-    ///
     /// `buf` is the buffer that it names. With nobody to take it, it goes back to the pool.
     pub(crate) fn complete(&mut self, cqe: Cqe, buf: Option<PooledBuf>) -> Decision {
         let tag = Tag(cqe.user_data);

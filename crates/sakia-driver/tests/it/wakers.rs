@@ -1,8 +1,11 @@
 //! Wakers and callbacks that re-enter the driver: no borrow is held while code of the user's runs.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use sakia_driver::{Driver, Kind, Park, ops};
@@ -226,5 +229,36 @@ fn a_future_that_is_dropped_by_a_wake_inside_a_turn_loses_nothing() {
         b"ab"
     );
     drop(ours);
+    end(&driver);
+}
+
+/// Says its name when it is woken.
+struct Named(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Wake for Named {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().expect("nobody panics").push(self.0);
+    }
+}
+
+#[test]
+fn who_has_read_is_woken_before_who_has_written_in_the_same_turn() {
+    let driver = driver();
+    let (ours, mut peer) = pair(&driver);
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let waker = |name| Waker::from(Arc::new(Named(name, woken.clone())));
+    peer.write_all(b"question").expect("the peer writes");
+    let mut write = ops::send_all(&ours, b"answer".to_vec());
+    assert!(poll_by(&driver, &mut write, &waker("writer")).is_pending());
+    let mut read = ops::recv(&ours, Vec::with_capacity(8));
+    assert!(poll_by(&driver, &mut read, &waker("reader")).is_pending());
+    while woken.lock().expect("nobody panics").len() < 2 {
+        driver.turn(Park::For(PARK), || false).expect("a turn");
+    }
+    let woken = woken.lock().expect("nobody panics").clone();
+    assert_eq!(woken, ["reader", "writer"]);
+    assert!(poll(&driver, &mut write).is_ready());
+    assert!(poll(&driver, &mut read).is_ready());
+    drop((read, write, ours));
     end(&driver);
 }
