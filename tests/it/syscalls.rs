@@ -16,8 +16,8 @@ use sakia_tests::{is_child, is_emulated, run_traced, skip};
 
 use crate::support::{laps, run_clean};
 
-/// How often it goes before the count, in which caches fill and pools grow, and how often in it.
-const WARM: usize = 20;
+/// How often it goes before the count, in which caches fill, pools grow and what is busy is registered (128 ops), and how often in it.
+const WARM: usize = 150;
 const COUNTED: usize = 200;
 /// At the marks the runtime may be a call ahead of its client.
 const AHEAD: usize = 2;
