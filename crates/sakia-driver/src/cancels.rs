@@ -5,7 +5,7 @@
 //! has found nothing is only the reason to look once more: if the op is still there at the next turn, the cancel is repeated after a wait in
 //! the kernel, doubled each time, a few times in all. Nothing is waited for otherwise, and a loop that parks is woken for nothing else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
@@ -29,12 +29,23 @@ pub(crate) struct Cancels {
     idle: RefCell<Vec<IdleOrphan>>,
     /// Ops whose cancel has found nothing.
     missed: RefCell<Vec<Tag>>,
+    /// How many have been answered.
+    answers: Cell<u64>,
 }
 
 impl Cancels {
     /// Whether the next turn has something to look at.
     pub(crate) fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty() && self.missed.borrow().is_empty()
+    }
+
+    /// How many cancels have been answered: they take room in the completion queue, and say nothing else.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.get()
+    }
+
+    pub(crate) fn count_answer(&self) {
+        self.answers.set(self.answers.get() + 1);
     }
 }
 

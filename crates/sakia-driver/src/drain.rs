@@ -227,8 +227,10 @@ impl Driver {
 
     /// A ring of the graveyard: reads what has completed since, and closes what that lets go of.
     pub(crate) fn reap_grave(&self) {
+        // The answers of the last cancels may fill the completion queue, and what matters be behind them.
+        let got_on = || (self.progress(), self.cancels().answers());
         loop {
-            let before = self.progress();
+            let before = got_on();
             let entered = self.core().kernel.enter(Wait::No);
             if entered.is_err() {
                 return;
@@ -237,7 +239,7 @@ impl Driver {
             self.empty_results();
             // What did not fit the completion queue is fetched by another enter; a kernel without memory is left for another time.
             // That an enter might bring something is no reason: with a thread that is stuck, it always might.
-            if !matches!(entered, Ok(Entered::Fine)) || self.progress() == before {
+            if !matches!(entered, Ok(Entered::Fine)) || got_on() == before {
                 return;
             }
         }

@@ -303,7 +303,6 @@ impl Driver {
             track_origin: config.track_origin,
             spin_time,
         });
-        driver.arm_eventfd();
         if let Some(pinned) = pinned {
             pinned.keep();
         }
@@ -505,20 +504,21 @@ impl Driver {
         number
     }
 
-    fn arm_eventfd(&self) {
-        let mut core = self.core();
+    /// Whoever parks must hear of a wake that comes by the eventfd: its read is armed by the first park, and by the next one after a wake has ended it.
+    #[inline]
+    pub(crate) fn arm_eventfd(&self, core: &mut Core) {
+        if !core.eventfd_armed && self.phase() == Phase::Running {
+            self.read_eventfd(core);
+        }
+    }
+
+    #[cold]
+    fn read_eventfd(&self, core: &mut Core) {
         let counter = self.counter.as_ptr() as u64;
         let size = size_of::<u64>() as u32;
         if let Some(raw) = self.eventfd_number() {
             core.push(&Sqe::rw(opcode::READ, raw, counter, size, 0).tag(Tag::own(Own::Eventfd)));
             core.eventfd_armed = true;
-        }
-    }
-
-    pub(crate) fn eventfd_completed(&self) {
-        self.core().eventfd_armed = false;
-        if self.phase() == Phase::Running {
-            self.arm_eventfd();
         }
     }
 

@@ -50,7 +50,8 @@ impl Driver {
             && !ready()
             && !self.has_pending()
             && self.unparker_ref().is_parked();
-        let mut core = self.core();
+        let core = &mut *self.core();
+        self.arm_eventfd(core);
         let asleep = asleep && !core.must_not_sleep();
         let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
         self.unparker_ref().awake();

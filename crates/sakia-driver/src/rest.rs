@@ -37,7 +37,15 @@ impl Driver {
             return refusal == Refusal::Lost;
         }
         self.unparker_ref().awake();
-        let fetches = self.core().kernel.rest();
+        let fetches = {
+            let core = &mut *self.core();
+            if !core.eventfd_armed {
+                self.arm_eventfd(core);
+                // An error stays: what was pushed is still there, and the next turn tells it.
+                let _ = core.hand_over();
+            }
+            core.kernel.rest()
+        };
         let parked = self.unparker_ref().park();
         self.resting().set(true);
         let swept = self.cancels().is_empty();

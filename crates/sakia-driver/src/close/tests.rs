@@ -176,7 +176,7 @@ fn a_file_with_a_server_is_closed_by_the_ring_and_any_other_at_once() {
 fn what_an_open_brings_that_nobody_waits_for_is_closed_as_its_file_has_to_be() {
     for (path, by_ring) in [("/tmp/file", 0), ("/remote/file", 1)] {
         for completed in [false, true] {
-            let (driver, _) = driver(SimConfig::new(1));
+            let (driver, _) = driver(SimConfig::new(2));
             let count = Arc::new(Count::default());
             let mut open = open(&driver, path);
             assert!(poll(&driver, &mut open, &Waker::from(count.clone())).is_pending());

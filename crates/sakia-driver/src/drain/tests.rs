@@ -39,7 +39,7 @@ fn what_no_cancel_ends_is_asked_again_ever_more_rarely_until_the_deadline() {
         "{took:?}"
     );
     let trace = simulation.trace();
-    let gaps = gaps_of_cancels(&trace, 2);
+    let gaps = gaps_of_cancels(&trace, 1);
     let doubled = [1, 2, 4, 8, 16, 32, 64, 128];
     let (first, rest) = gaps.split_at(doubled.len().min(gaps.len()));
     assert_eq!(first, doubled, "{trace:#?}");

@@ -67,15 +67,12 @@ fn a_loss_that_an_inner_turn_was_told_is_told_by_the_next_turn_and_by_all_after_
 #[test]
 fn a_loss_that_was_told_as_room_was_made_in_the_queue_is_told_by_the_next_turn() {
     let (driver, simulation) = loser(16);
-    let mut opens: Vec<_> = (0..16).map(|_| open(&driver, "/tmp/file")).collect();
+    let mut opens: Vec<_> = (0..17).map(|_| open(&driver, "/tmp/file")).collect();
     for open in &mut opens {
         assert!(poll(&driver, open, Waker::noop()).is_pending());
     }
     let lost = losses(&simulation);
-    assert!(
-        lost > 0,
-        "with the read of the eventfd these are one too many"
-    );
+    assert!(lost > 0, "these are one too many");
     tells(driver.turn(Park::No, || false));
     assert_eq!(losses(&simulation), lost, "the turn has lost none");
 }

@@ -108,9 +108,13 @@ impl Driver {
     fn own_completion(&self, own: Own, cqe: Cqe) {
         match own {
             Own::Wake => {}
-            Own::Cancel(index) if cqe.res == -libc::ENOENT => self.cancel_missed(index),
-            Own::Cancel(_) => {}
-            Own::Eventfd => self.eventfd_completed(),
+            Own::Cancel(index) => {
+                self.cancels().count_answer();
+                if cqe.res == -libc::ENOENT {
+                    self.cancel_missed(index);
+                }
+            }
+            Own::Eventfd => self.core().eventfd_armed = false,
             Own::Close(index) => {
                 let waker = self.close_completed(index, cqe.res);
                 self.pending().wakes.extend(waker);
