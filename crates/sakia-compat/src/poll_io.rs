@@ -146,8 +146,17 @@ impl<S> PollIo<S> {
 
 impl<S: ReadSide> PollIo<S> {
     /// Waits until something has arrived, and shows it; nothing, if the stream has ended.
+    ///
+    /// A peer may go as soon as it has read the answer, and its end arrives together with the news that the answer is out. Whoever drives both ways hears
+    /// of the latter first: hyper reads before it flushes, and takes an end before the flush for a message that was cut short.
     pub(crate) fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        self.reader.poll_fill(&self.stream, cx)
+        let had_ended = self.reader.has_ended();
+        ready!(self.reader.poll_fill(&self.stream, cx))?;
+        if self.reader.has_ended() && !had_ended && self.writer.is_under_way() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.reader.unread()))
     }
 
     /// Hands out what has arrived, as much as there is room for, and says how much that was.

@@ -80,6 +80,11 @@ impl Reader {
         Poll::Ready(Ok(self.unread()))
     }
 
+    /// Whether the peer will send no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// What has arrived and was not handed out.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.arrived[self.served..]

@@ -61,6 +61,11 @@ impl Writer {
         Poll::Ready(Ok(total))
     }
 
+    /// Whether nobody has waited yet for the write that was answered.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.op.is_some()
+    }
+
     /// Waits for the write that is under way, and tells its error.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(op) = &mut self.op {

@@ -86,6 +86,11 @@ pub async fn write_all<S: WriteSide>(io: &mut PollIo<S>, mut buf: &[u8], piece: 
     }
 }
 
+/// One poll of a flush.
+pub async fn try_flush<S: WriteSide>(io: &mut PollIo<S>) -> Poll<io::Result<()>> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_flush(cx))).await
+}
+
 pub async fn flush<S: WriteSide>(io: &mut PollIo<S>) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *io).poll_flush(cx)).await
 }

@@ -1,7 +1,8 @@
 //! The bridge's way in: pieces, ends, and nothing lost when it is taken off the stream.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use sakia::net::UnixStream;
 use sakia_compat::PollIo;
@@ -47,6 +48,34 @@ fn the_end_of_the_stream_stays_the_end() {
         }
         // The other way is open still.
         assert_eq!(write(&mut io, b"answer").await.unwrap(), 6);
+    });
+}
+
+#[test]
+fn whoever_drives_both_ways_hears_that_the_answer_is_out_before_the_end_of_a_peer_that_went_with_it()
+ {
+    run(async {
+        let (mut io, mut peer) = pair();
+        start_read(&mut io).await;
+        assert_eq!(write(&mut io, b"answer").await.unwrap(), 6);
+        beside(move || peer.read_exact(&mut [0; 6]).unwrap()).await;
+        // The end is there by now.
+        sakia::time::sleep(Duration::from_millis(10)).await;
+        start_read(&mut io).await;
+        assert!(try_flush(&mut io).await.is_ready());
+        assert_eq!(read(&mut io, 16).await.unwrap(), b"");
+    });
+}
+
+#[test]
+fn who_only_reads_is_told_the_end_all_the_same_though_it_came_with_the_answer() {
+    run(async {
+        let (mut io, mut peer) = pair();
+        assert_eq!(write(&mut io, b"answer").await.unwrap(), 6);
+        let reading = sakia::spawn(async move { read(&mut io, 16).await });
+        beside(move || peer.read_exact(&mut [0; 6]).unwrap()).await;
+        let end = sakia::time::timeout(SOON, reading).await;
+        assert_eq!(end.expect("it was woken").unwrap().unwrap(), b"");
     });
 }
 
