@@ -1,6 +1,7 @@
 //! Registered files and buffers: the ops are those of any, the ring lets go of a file when its descriptor ends, and of memory when nobody has any of it.
 
 use std::io::{PipeWriter, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
-use crate::help::{Count, adopt, block_on, driver, end, pair, poll, poll_by, turns};
+use crate::help::{Count, adopt, alone, block_on, driver, end, pair, poll, poll_by, turns};
 
 /// A read at a place.
 trait Reading: Future<Output = BufResult<usize, RegisteredBuf>> + Unpin {}
@@ -143,26 +144,33 @@ fn reads_and_writes_with_a_registered_file_and_buffer_are_those_of_any() {
     end(&driver);
 }
 
+/// All ways in which a handle ends.
+const ENDS: [fn(&Rc<Driver>, Fd); 3] = [
+    |_, fd| drop(fd),
+    |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
+    |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
+];
+
 #[test]
 fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one()
 {
-    let driver = driver();
-    let ways: [fn(&Rc<Driver>, Fd); 3] = [
-        |_, fd| drop(fd),
-        |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
-        |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
-    ];
-    for (end, writer) in ways
-        .into_iter()
-        .flat_map(|end| [(end, writer as fn(&_) -> _), (end, busy_writer)])
-    {
-        let (fd, reader) = writer(&driver);
-        knows(&driver, 1, 0);
-        end(&driver, fd);
-        sees_the_end(reader);
-        knows(&driver, 0, 0);
-    }
-    end(&driver);
+    // Alone: what another test starts has the pipe for a moment, too.
+    alone(
+        "registered::a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one",
+        || {
+            let driver = driver();
+            for ends in ENDS {
+                for writer in [writer as fn(&_) -> _, busy_writer] {
+                    let (fd, reader) = writer(&driver);
+                    knows(&driver, 1, 0);
+                    ends(&driver, fd);
+                    sees_the_end(reader);
+                    knows(&driver, 0, 0);
+                }
+            }
+            end(&driver);
+        },
+    );
 }
 
 #[test]
@@ -207,30 +215,72 @@ fn a_buffer_that_is_dropped_in_flight_is_not_lent_again_before_the_kernel_is_don
     end(&driver);
 }
 
-#[test]
-fn a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight() {
-    let driver = driver();
-    let (fd, mut peer) = pair(&driver);
-    for files in [0; 127].into_iter().chain([1; 3]) {
-        let (sent, _) = block_on(&driver, ops::send(&fd, "x"));
+/// A stream that is registered because it is busy, and its peer.
+fn busy_stream(driver: &Rc<Driver>) -> (Fd, UnixStream) {
+    let (fd, mut peer) = pair(driver);
+    for _ in 0..130 {
+        let (sent, _) = block_on(driver, ops::send(&fd, "x"));
         assert_eq!(sent.expect("there is room"), 1);
-        knows(&driver, files, 0);
     }
     let mut all = [0; 130];
     peer.read_exact(&mut all).unwrap();
     assert_eq!(all, [b'x'; 130]);
-    peer.write_all(b"wheel").unwrap();
-    let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
-    assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
-    let mut idle = ops::recv(&fd, Vec::with_capacity(8));
-    assert!(poll(&driver, &mut idle).is_pending());
-    turns(&driver, 1);
-    drop(idle);
-    drop(fd);
-    assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
-    assert_eq!(peer.read(&mut all).unwrap(), 0);
+    (fd, peer)
+}
+
+#[test]
+fn a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight() {
+    alone(
+        "registered::a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight",
+        || {
+            let driver = driver();
+            let (fd, mut peer) = busy_stream(&driver);
+            knows(&driver, 1, 0);
+            peer.write_all(b"wheel").unwrap();
+            let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
+            assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
+            let mut idle = ops::recv(&fd, Vec::with_capacity(8));
+            assert!(poll(&driver, &mut idle).is_pending());
+            turns(&driver, 1);
+            drop(idle);
+            drop(fd);
+            assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+            knows(&driver, 0, 0);
+            end(&driver);
+        },
+    );
+}
+
+#[test]
+fn more_busy_streams_than_there_are_slots_one_after_another_leave_none_behind() {
+    let driver = driver();
+    for ends in ENDS.into_iter().cycle().take(1100) {
+        let (fd, peer) = busy_stream(&driver);
+        ends(&driver, fd);
+        drop(peer);
+    }
+    let (last, _peer) = busy_stream(&driver);
+    knows(&driver, 1, 0);
+    drop(last);
     knows(&driver, 0, 0);
     end(&driver);
+}
+
+#[test]
+fn a_handle_of_a_busy_stream_that_outlives_its_driver_is_the_last_to_hold_the_stream() {
+    alone(
+        "registered::a_handle_of_a_busy_stream_that_outlives_its_driver_is_the_last_to_hold_the_stream",
+        || {
+            let driver = driver();
+            let (fd, mut peer) = busy_stream(&driver);
+            end(&driver);
+            assert!(!crate::help::is_readable(&peer, Duration::ZERO));
+            drop(fd);
+            assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        },
+    );
 }
 
 #[test]
