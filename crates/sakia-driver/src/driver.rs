@@ -471,11 +471,15 @@ impl Driver {
             return Err(Refusal::Forked.into());
         }
         self.rise();
-        self.spot.turn();
+        let answered = self.spot.turn();
         self.sweep_cancels();
         self.refill_buffers();
         let depth = Depth::enter(&self.depth);
-        let entered = self.enter_for(park, ready);
+        let mut entered = self.enter_for(park, ready);
+        // Who was answered on the spot has passed by those who wait: they all are to come now, not the first few of them.
+        if answered && matches!(entered, Ok(Entered::Fine)) {
+            entered = self.core().kernel.fetch_rest();
+        }
         self.dispatch();
         drop(depth);
         if self.depth.get() == 0 {

@@ -70,6 +70,11 @@ pub(crate) trait Kernel {
     /// Hands over what was pushed and waits for a completion as long as `wait` allows.
     fn enter(&mut self, wait: Wait) -> io::Result<Entered>;
 
+    /// Fetches what an enter has left: some kernels do a bounded amount of deferred work a call.
+    fn fetch_rest(&mut self) -> io::Result<Entered> {
+        Ok(Entered::Fine)
+    }
+
     /// Takes the next completion, in the order in which they arrived.
     fn pop(&mut self) -> Option<Cqe>;
 
@@ -243,6 +248,13 @@ impl Kernel for Below {
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.enter(wait),
             Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        }
+    }
+
+    fn fetch_rest(&mut self) -> io::Result<Entered> {
+        match self {
+            Self::Uring(uring) => uring.fetch_rest(),
+            _ => Ok(Entered::Fine),
         }
     }
 

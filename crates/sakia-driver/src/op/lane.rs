@@ -410,6 +410,12 @@ impl Lane {
         self.more.get() && self.pieces.get()
     }
 
+    /// Whether the next receive will probably find something at once.
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.more.get()
+    }
+
     #[inline]
     pub(crate) fn orphan(&self) -> Option<Tag> {
         self.orphan.get().map(|tag| Tag(tag.get()))

@@ -35,6 +35,8 @@ pub(crate) struct Spot {
     /// Since the last turn, and before it.
     passed: Cell<u32>,
     passed_before: Cell<u32>,
+    /// How many answers there had been at the last turn.
+    answered_before: Cell<u64>,
 }
 
 impl Spot {
@@ -46,6 +48,7 @@ impl Spot {
             has_ring,
             passed: Cell::default(),
             passed_before: Cell::default(),
+            answered_before: Cell::default(),
         }
     }
 
@@ -55,10 +58,11 @@ impl Spot {
         self.passed.set(self.passed.get().wrapping_add(1));
     }
 
-    /// A turn hands over what has come.
+    /// A turn hands over what has come. Was anything answered on the spot since the last one?
     #[inline]
-    pub(crate) fn turn(&self) {
+    pub(crate) fn turn(&self) -> bool {
         self.passed_before.set(self.passed.replace(0));
+        self.answered_before.replace(self.answers.get()) != self.answers.get()
     }
 
     #[inline]

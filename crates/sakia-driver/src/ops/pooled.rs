@@ -6,7 +6,7 @@
 //! | `Needing` | nothing: the pool is asked, and at its bound waited for | `Own`, or `Asking` if the kernel has got some meanwhile |
 //! | `Own` | a receive into this buffer, without waiting | bytes; or somebody else has taken them: `Asking` |
 //!
-//! One receive at a time, as for all that consumes ([`Laned`]): measured against a multishot receive it costs the same once the kernel
+//! One receive at a time, as for all that consumes ([`Laned`]): measured against a multishot receive it costs the same once it waits first and the kernel
 //! chooses from few buffers (the most recent ones are in the caches), and what is not asked for stays in the socket, so that nobody
 //! who reads slowly empties the pool. What arrives for a future that has gone is copied out: a leftover keeps no buffer.
 
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
-use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::abi::{RECV_POLL_FIRST, Sqe, opcode};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
@@ -55,6 +55,9 @@ enum Stage {
     Own(PooledBuf),
 }
 
+/// With so many ops in flight a receive waits before the kernel tries it: of a crowd only a few, whose deferred work is done together, have a buffer at a time then.
+const CROWD: usize = 128;
+
 /// The op of [`recv_pooled`] and [`recv_msg_pooled`](super::recv_msg_pooled).
 pub struct RecvPooled<W> {
     fd: Aim,
@@ -62,6 +65,8 @@ pub struct RecvPooled<W> {
     stage: Stage,
     /// Whether the kernel chooses the buffer.
     chooses: bool,
+    /// Whether there will probably be something at once.
+    ready: bool,
 }
 
 /// What a completion comes to.
@@ -78,6 +83,7 @@ impl<W: Way> RecvPooled<W> {
             way,
             stage: Stage::Asking,
             chooses: false,
+            ready: false,
         };
         Laned::new(fd.inner().clone(), op)
     }
@@ -121,7 +127,10 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
                 let flags = sqe.op_flags | libc::MSG_DONTWAIT as u32;
                 sqe.op_flags(flags)
             }
-            _ if self.chooses => self.way.describe(&fd, None).choose_buffer(),
+            _ if self.chooses => {
+                let sqe = self.way.describe(&fd, None).choose_buffer();
+                sqe.ioprio(if self.ready { 0 } else { RECV_POLL_FIRST })
+            }
             _ => {
                 let mask = libc::POLLIN | libc::POLLRDHUP;
                 Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32)
@@ -159,6 +168,7 @@ impl<W: Way> LaneOp for RecvPooled<W> {
 
     fn aim(&mut self, fd: &FdRef) {
         self.chooses = fd.driver().lends_buffers();
+        self.ready = fd.lane(Side::In).has_more() || fd.driver().in_flight() < CROWD;
         self.fd = Some(fd.clone());
     }
 

@@ -405,8 +405,12 @@ fn a_read_exact_of_a_file_moves_the_cursor_by_what_it_delivered() {
 }
 
 #[test]
-fn one_turn_brings_what_has_come_for_all_that_waited_however_many_they_are() {
+fn a_turn_after_an_answer_on_the_spot_brings_what_has_come_for_all_that_waited_however_many_they_are()
+ {
     let driver = driver();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"here already").unwrap();
+    let file = adopt(&driver, file, Kind::File);
     let pairs: Vec<_> = (0..50).map(|_| pair(&driver)).collect();
     let receive = |(fd, _): &_| ops::recv(fd, room(1));
     let mut receives: Vec<_> = pairs.iter().map(receive).collect();
@@ -418,10 +422,12 @@ fn one_turn_brings_what_has_come_for_all_that_waited_however_many_they_are() {
         let mut peer = peer;
         peer.write_all(b"x").expect("the peer writes");
     }
+    driver.refill();
+    assert!(poll(&driver, &mut ops::read_at(&file, room(1), 0)).is_ready());
     turns(&driver, 1);
     for receive in &mut receives {
         assert!(poll(&driver, receive).is_ready());
     }
-    drop((receives, pairs));
+    drop((receives, pairs, file));
     end(&driver);
 }

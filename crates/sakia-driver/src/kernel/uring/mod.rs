@@ -26,8 +26,7 @@ use registered::Registered;
 use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, Want, call, spot};
 use crate::fd::Kind;
 
-/// How many calls more an enter makes while the kernel has deferred work left: since Linux 6.14 it does 20 items of it a call (`IO_LOCAL_TW_DEFAULT_MAX`), and what
-/// completes as it is submitted would pass by the rest. The loop polls at most about as many tasks before it enters again.
+/// How many calls fetch what an enter has left: since Linux 6.14 each does 20 items of deferred work (`IO_LOCAL_TW_DEFAULT_MAX`).
 const CALLS_MORE: u32 = 4;
 
 /// What the builder asks of a ring.
@@ -162,16 +161,24 @@ impl Kernel for Uring {
 
     fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
         let waiting = self.ring.submission().len() as u32;
-        let mut entered = self.enter_once(waiting, wait)?;
-        let mut more = CALLS_MORE;
-        while entered == Entered::Fine && more > 0 && self.ring.submission().taskrun() {
-            more -= 1;
-            entered = self.enter_once(0, Wait::No)?;
-        }
+        let entered = self.enter_once(waiting, wait)?;
         if self.has_lost() {
             return Ok(Entered::Dead);
         }
         Ok(entered)
+    }
+
+    fn fetch_rest(&mut self) -> io::Result<Entered> {
+        for _ in 0..CALLS_MORE {
+            if !self.ring.submission().taskrun() {
+                break;
+            }
+            match self.enter(Wait::No)? {
+                Entered::Fine => {}
+                entered => return Ok(entered),
+            }
+        }
+        Ok(Entered::Fine)
     }
 
     #[inline]
