@@ -84,7 +84,7 @@ const ROWS: &[Row] = &[
     echo("echo-1-pooled", 1, "pooled", 3040.0),
     echo("echo-50-pooled", 50, "pooled", 1740.0),
     // Whether a request is there when its connection is accepted is a matter of luck, and 6 %.
-    churn("churn", 300, 6_990.0),
+    churn("churn", 300, 7_600.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1010.0),
     ops("nop-128", &["nop", "128"], 12_800, FLOOR, 495.0),
     ops("zero-1", &["zero", "1"], 2_000, FLOOR, 530.0),

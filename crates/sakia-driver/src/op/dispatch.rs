@@ -225,7 +225,9 @@ impl Driver {
                 return;
             }
             let mut wakes = std::mem::take(&mut pending.wakes);
-            wakes.append(&mut pending.writers);
+            if !pending.writers.is_empty() {
+                wakes.append(&mut pending.writers);
+            }
             let releases = std::mem::take(&mut pending.releases);
             drop(pending);
             let mut queued = wakes.drain(..);

@@ -116,6 +116,7 @@ impl Uring {
     }
 
     /// One call, and what it comes to.
+    #[inline]
     fn enter_once(&mut self, to_submit: u32, wait: Wait) -> io::Result<Entered> {
         // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
         let Err(error) = self.syscall(to_submit, wait) else {
@@ -168,6 +169,7 @@ impl Kernel for Uring {
         Ok(entered)
     }
 
+    #[cold]
     fn fetch_rest(&mut self) -> io::Result<Entered> {
         for _ in 0..CALLS_MORE {
             if !self.ring.submission().taskrun() {
