@@ -83,6 +83,10 @@ const SUBJECTS: &[Subject] = &[
         file: "crates/sakia-driver/src/op/table.rs",
         tests: &[DRIVER, WHOLE],
     },
+    Subject {
+        file: "crates/sakia-driver/src/op/table/results.rs",
+        tests: &[DRIVER, WHOLE],
+    },
 ];
 
 const ALLOWED: &str = "xtask/mutants-allowed.txt";
