@@ -111,49 +111,46 @@ fn a_waiter_that_was_woken_for_a_connection_and_goes_passes_it_on() {
 
 #[test]
 fn accepts_dropped_at_every_point_lose_no_connection_and_leak_no_descriptor() {
-    alone(
-        "accepts::accepts_dropped_at_every_point_lose_no_connection_and_leak_no_descriptor",
-        || {
-            let before = open_fds();
-            let driver = driver();
-            let (listener, addr) = listener(&driver);
-            let mut served = Vec::new();
-            let mut clients = Vec::new();
-            for round in 0..200 {
-                let mut accept = ops::accept(&listener, Kind::TcpStream);
-                let ready = poll(&driver, &mut accept);
-                assert!(ready.is_ready() || round % 5 != 4 || ready.is_pending());
-                if let std::task::Poll::Ready(got) = ready {
-                    served.push(got.unwrap().1.as_ip().unwrap());
-                }
-                turns(&driver, round % 3);
-                if round % 2 == 0 {
-                    clients.push(TcpStream::connect(addr).unwrap());
-                }
-                turns(&driver, (round / 3) % 3);
+    alone(|| {
+        let before = open_fds();
+        let driver = driver();
+        let (listener, addr) = listener(&driver);
+        let mut served = Vec::new();
+        let mut clients = Vec::new();
+        for round in 0..200 {
+            let mut accept = ops::accept(&listener, Kind::TcpStream);
+            let ready = poll(&driver, &mut accept);
+            assert!(ready.is_ready() || round % 5 != 4 || ready.is_pending());
+            if let std::task::Poll::Ready(got) = ready {
+                served.push(got.unwrap().1.as_ip().unwrap());
             }
-            while served.len() < clients.len() {
-                served.push(
-                    block_on(&driver, ops::accept(&listener, Kind::TcpStream))
-                        .unwrap()
-                        .1
-                        .as_ip()
-                        .unwrap(),
-                );
+            turns(&driver, round % 3);
+            if round % 2 == 0 {
+                clients.push(TcpStream::connect(addr).unwrap());
             }
-            let mut expected: Vec<_> = clients
-                .iter()
-                .map(|client| client.local_addr().unwrap())
-                .collect();
-            served.sort();
-            expected.sort();
-            assert_eq!(served, expected);
-            drop((listener, clients));
-            end(&driver);
-            drop(driver);
-            assert_eq!(open_fds(), before);
-        },
-    );
+            turns(&driver, (round / 3) % 3);
+        }
+        while served.len() < clients.len() {
+            served.push(
+                block_on(&driver, ops::accept(&listener, Kind::TcpStream))
+                    .unwrap()
+                    .1
+                    .as_ip()
+                    .unwrap(),
+            );
+        }
+        let mut expected: Vec<_> = clients
+            .iter()
+            .map(|client| client.local_addr().unwrap())
+            .collect();
+        served.sort();
+        expected.sort();
+        assert_eq!(served, expected);
+        drop((listener, clients));
+        end(&driver);
+        drop(driver);
+        assert_eq!(open_fds(), before);
+    });
 }
 
 #[test]
@@ -193,53 +190,50 @@ fn a_leftover_connection_is_released_with_its_listener_or_closed_with_it() {
 
 #[test]
 fn an_accept_without_descriptors_waits_and_does_not_spin() {
-    alone(
-        "accepts::an_accept_without_descriptors_waits_and_does_not_spin",
-        || {
-            let driver = driver();
-            let (listener, addr) = listener(&driver);
-            let _client = TcpStream::connect(addr).unwrap();
-            let mut hoard = Vec::new();
-            let limit = libc::rlimit {
-                rlim_cur: 100,
-                rlim_max: 100,
-            };
-            // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-            while let Ok(file) = std::fs::File::open("/dev/null") {
-                hoard.push(file);
-            }
-            let start = Instant::now();
-            let error = block_on(&driver, ops::accept(&listener, Kind::TcpStream)).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-            assert!(start.elapsed() >= Duration::from_millis(50));
-            // Within the wait a descriptor comes free: the connection is served.
-            let count = Count::new(Some(&driver));
-            let waker = Waker::from(count);
-            let mut accept = pin!(ops::accept(&listener, Kind::TcpStream));
-            driver.within(|| {
-                assert!(
-                    accept
-                        .as_mut()
-                        .poll(&mut Context::from_waker(&waker))
-                        .is_pending()
-                )
-            });
-            driver
-                .turn(Park::For(Duration::from_millis(5)), || false)
-                .unwrap();
-            driver.within(|| {
-                assert!(
-                    accept
-                        .as_mut()
-                        .poll(&mut Context::from_waker(&waker))
-                        .is_pending()
-                )
-            });
-            hoard.pop();
-            let (fd, _) = block_on(&driver, accept).unwrap();
-            drop((fd, listener));
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let (listener, addr) = listener(&driver);
+        let _client = TcpStream::connect(addr).unwrap();
+        let mut hoard = Vec::new();
+        let limit = libc::rlimit {
+            rlim_cur: 100,
+            rlim_max: 100,
+        };
+        // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            hoard.push(file);
+        }
+        let start = Instant::now();
+        let error = block_on(&driver, ops::accept(&listener, Kind::TcpStream)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+        assert!(start.elapsed() >= Duration::from_millis(50));
+        // Within the wait a descriptor comes free: the connection is served.
+        let count = Count::new(Some(&driver));
+        let waker = Waker::from(count);
+        let mut accept = pin!(ops::accept(&listener, Kind::TcpStream));
+        driver.within(|| {
+            assert!(
+                accept
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            )
+        });
+        driver
+            .turn(Park::For(Duration::from_millis(5)), || false)
+            .unwrap();
+        driver.within(|| {
+            assert!(
+                accept
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            )
+        });
+        hoard.pop();
+        let (fd, _) = block_on(&driver, accept).unwrap();
+        drop((fd, listener));
+        end(&driver);
+    });
 }

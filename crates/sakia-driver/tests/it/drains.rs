@@ -88,66 +88,59 @@ fn a_ring_of_one_entry_carries_thousands() {
 
 #[test]
 fn results_that_nobody_took_are_closed_at_the_end() {
-    alone(
-        "drains::results_that_nobody_took_are_closed_at_the_end",
-        || {
-            let before = open_fds();
-            let driver = driver();
-            let mut opens = Vec::new();
-            for i in 0..100 {
-                let mut open = driver
-                    .within(|| ops::open(None, Path::new("/dev/null"), ops::OpenHow::default()))
-                    .unwrap();
-                assert!(poll(&driver, &mut open).is_pending());
-                if i % 3 == 0 {
-                    drop(open);
-                } else {
-                    opens.push(open);
-                }
+    alone(|| {
+        let before = open_fds();
+        let driver = driver();
+        let mut opens = Vec::new();
+        for i in 0..100 {
+            let mut open = driver
+                .within(|| ops::open(None, Path::new("/dev/null"), ops::OpenHow::default()))
+                .unwrap();
+            assert!(poll(&driver, &mut open).is_pending());
+            if i % 3 == 0 {
+                drop(open);
+            } else {
+                opens.push(open);
             }
-            turns(&driver, if opens.len() % 2 == 0 { 3 } else { 0 });
-            opens.truncate(50);
-            end(&driver);
-            for mut open in opens {
-                assert!(matches!(
-                    poll(&driver, &mut open),
-                    std::task::Poll::Ready(Err(_))
-                ));
-            }
-            drop(driver);
-            assert_eq!(open_fds(), before);
-        },
-    );
+        }
+        turns(&driver, if opens.len() % 2 == 0 { 3 } else { 0 });
+        opens.truncate(50);
+        end(&driver);
+        for mut open in opens {
+            assert!(matches!(
+                poll(&driver, &mut open),
+                std::task::Poll::Ready(Err(_))
+            ));
+        }
+        drop(driver);
+        assert_eq!(open_fds(), before);
+    });
 }
 
 #[test]
 fn sockets_and_opens_dropped_in_flight_leave_no_descriptor() {
-    alone(
-        "drains::sockets_and_opens_dropped_in_flight_leave_no_descriptor",
-        || {
-            let before = open_fds();
-            let dir = tempfile::tempdir().unwrap();
-            let driver = driver();
-            let how = ops::OpenHow {
-                flags: (libc::O_CREAT | libc::O_RDWR) as u64,
-                mode: 0o600,
-                resolve: 0,
-            };
-            for i in 0..200 {
-                let path = dir.path().join(format!("{i}"));
-                let mut open = ops::open(None, &path, how).unwrap();
-                let mut socket = ops::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
-                assert!(
-                    poll(&driver, &mut open).is_pending()
-                        && poll(&driver, &mut socket).is_pending()
-                );
-                turns(&driver, i % 3);
-            }
-            end(&driver);
-            drop(driver);
-            assert_eq!(open_fds(), before);
-        },
-    );
+    alone(|| {
+        let before = open_fds();
+        let dir = tempfile::tempdir().unwrap();
+        let driver = driver();
+        let how = ops::OpenHow {
+            flags: (libc::O_CREAT | libc::O_RDWR) as u64,
+            mode: 0o600,
+            resolve: 0,
+        };
+        for i in 0..200 {
+            let path = dir.path().join(format!("{i}"));
+            let mut open = ops::open(None, &path, how).unwrap();
+            let mut socket = ops::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
+            assert!(
+                poll(&driver, &mut open).is_pending() && poll(&driver, &mut socket).is_pending()
+            );
+            turns(&driver, i % 3);
+        }
+        end(&driver);
+        drop(driver);
+        assert_eq!(open_fds(), before);
+    });
 }
 
 #[test]

@@ -10,81 +10,75 @@ use crate::help::{adopt, alone, block_on, driver, end, fork, is_readable, pair, 
 
 #[test]
 fn a_child_is_refused_and_its_drops_touch_neither_ring_nor_peers() {
-    alone(
-        "forks::a_child_is_refused_and_its_drops_touch_neither_ring_nor_peers",
-        || {
-            let driver = driver();
-            let (ours, mut peer) = pair(&driver);
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let client = adopt(
-                &driver,
-                TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
-                Kind::TcpStream,
-            );
-            client.set_linger(Some(1)).unwrap();
-            let mut read = ops::recv(&ours, Vec::with_capacity(8));
-            assert!(poll(&driver, &mut read).is_pending());
-            turns(&driver, 1);
-            let (mut ours, mut client, mut read) = (Some(ours), Some(client), Some(read));
-            let status = fork(|| {
-                assert!(driver.turn(Park::No, || false).is_err());
-                let mut nop = ops::nop();
-                assert!(matches!(
-                    poll(&driver, &mut nop),
-                    std::task::Poll::Ready(Err(_))
-                ));
-                drop((read.take(), ours.take(), client.take()));
-                driver.end(Instant::now() + Duration::from_secs(1));
-                0
-            });
-            assert_eq!(status, 0, "the child did not end well");
-            std::io::Write::write_all(&mut peer, b"still here").unwrap();
-            assert_eq!(block_on(&driver, read.take().unwrap()).1, b"still he");
-            drop((ours, client));
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let (ours, mut peer) = pair(&driver);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = adopt(
+            &driver,
+            TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+            Kind::TcpStream,
+        );
+        client.set_linger(Some(1)).unwrap();
+        let mut read = ops::recv(&ours, Vec::with_capacity(8));
+        assert!(poll(&driver, &mut read).is_pending());
+        turns(&driver, 1);
+        let (mut ours, mut client, mut read) = (Some(ours), Some(client), Some(read));
+        let status = fork(|| {
+            assert!(driver.turn(Park::No, || false).is_err());
+            let mut nop = ops::nop();
+            assert!(matches!(
+                poll(&driver, &mut nop),
+                std::task::Poll::Ready(Err(_))
+            ));
+            drop((read.take(), ours.take(), client.take()));
+            driver.end(Instant::now() + Duration::from_secs(1));
+            0
+        });
+        assert_eq!(status, 0, "the child did not end well");
+        std::io::Write::write_all(&mut peer, b"still here").unwrap();
+        assert_eq!(block_on(&driver, read.take().unwrap()).1, b"still he");
+        drop((ours, client));
+        end(&driver);
+    });
 }
 
 #[test]
 fn a_child_may_close_a_lingering_socket_by_itself_and_drop_the_driver() {
-    alone(
-        "forks::a_child_may_close_a_lingering_socket_by_itself_and_drop_the_driver",
-        || {
-            let driver = driver();
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let mut sockets: Vec<_> = (0..2)
-                .map(|_| {
-                    let client = adopt(
-                        &driver,
-                        TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
-                        Kind::TcpStream,
-                    );
-                    client.set_linger(Some(1)).unwrap();
-                    client
-                })
-                .collect();
-            let mut driver = Some(driver);
-            let status = fork(|| {
-                let ours = driver.take().unwrap();
-                let mut close = sakia_driver::close(sockets.pop().unwrap());
-                assert!(poll(&ours, &mut close).is_ready());
-                sockets.clear();
-                drop(close);
-                drop(ours);
-                // The addresses of the parent's ring are free here, and may be somebody's.
-                0
-            });
-            assert_eq!(status, 0);
-            drop(sockets);
-            end(&driver.unwrap());
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sockets: Vec<_> = (0..2)
+            .map(|_| {
+                let client = adopt(
+                    &driver,
+                    TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+                    Kind::TcpStream,
+                );
+                client.set_linger(Some(1)).unwrap();
+                client
+            })
+            .collect();
+        let mut driver = Some(driver);
+        let status = fork(|| {
+            let ours = driver.take().unwrap();
+            let mut close = sakia_driver::close(sockets.pop().unwrap());
+            assert!(poll(&ours, &mut close).is_ready());
+            sockets.clear();
+            drop(close);
+            drop(ours);
+            // The addresses of the parent's ring are free here, and may be somebody's.
+            0
+        });
+        assert_eq!(status, 0);
+        drop(sockets);
+        end(&driver.unwrap());
+    });
 }
 
 #[test]
 fn a_child_makes_a_runtime_of_its_own() {
-    alone("forks::a_child_makes_a_runtime_of_its_own", || {
+    alone(|| {
         let parent = driver();
         let status = fork(|| {
             let own = driver();
@@ -107,25 +101,22 @@ fn a_child_makes_a_runtime_of_its_own() {
 
 #[test]
 fn what_a_child_drops_does_not_end_the_rest_of_its_parent() {
-    alone(
-        "forks::what_a_child_drops_does_not_end_the_rest_of_its_parent",
-        || {
-            let driver = driver();
-            let wake = driver.wake_fd().unwrap();
-            let (ours, _peer) = pair(&driver);
-            let mut read = Some(ops::recv(&ours, Vec::with_capacity(8)));
-            assert!(poll(&driver, read.as_mut().unwrap()).is_pending());
-            while driver.rest(|| false) {
-                turns(&driver, 1);
-            }
-            let status = fork(|| {
-                drop(read.take());
-                0
-            });
-            assert_eq!(status, 0, "the child did not end well");
-            assert!(!is_readable(&wake, Duration::from_millis(50)));
-            drop((read, ours));
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let wake = driver.wake_fd().unwrap();
+        let (ours, _peer) = pair(&driver);
+        let mut read = Some(ops::recv(&ours, Vec::with_capacity(8)));
+        assert!(poll(&driver, read.as_mut().unwrap()).is_pending());
+        while driver.rest(|| false) {
+            turns(&driver, 1);
+        }
+        let status = fork(|| {
+            drop(read.take());
+            0
+        });
+        assert_eq!(status, 0, "the child did not end well");
+        assert!(!is_readable(&wake, Duration::from_millis(50)));
+        drop((read, ours));
+        end(&driver);
+    });
 }

@@ -1,5 +1,6 @@
 //! What every test needs: a small driver, a block_on that gives up, socket pairs, odd buffers and odd wakers. No test stands here.
 
+use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -252,13 +253,16 @@ pub fn on_drop(action: impl FnOnce() + 'static) -> Rc<Cell<bool>> {
 const ALONE: &str = "SAKIA_TEST_ALONE";
 
 /// Runs the test's body in a process of its own, for what concerns the whole process: limits, signals, forks.
-pub fn alone(name: &str, body: impl FnOnce()) {
+pub fn alone<F: FnOnce()>(body: F) {
     if std::env::var_os(ALONE).is_some() {
         return body();
     }
+    // A closure's type is named after where it stands: this crate, the test, `{{closure}}`.
+    let (_, place) = type_name::<F>().split_once("::").expect("a path");
+    let (test, _) = place.rsplit_once("::").expect("the test's own closure");
     let exe = std::env::current_exe().expect("the test's own path");
     let out = Command::new(exe)
-        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(ALONE, "1")
         .output()
         .expect("the test runs itself");

@@ -155,22 +155,19 @@ const ENDS: [fn(&Rc<Driver>, Fd); 3] = [
 fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one()
 {
     // Alone: what another test starts has the pipe for a moment, too.
-    alone(
-        "registered::a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one",
-        || {
-            let driver = driver();
-            for ends in ENDS {
-                for writer in [writer as fn(&_) -> _, busy_writer] {
-                    let (fd, reader) = writer(&driver);
-                    knows(&driver, 1, 0);
-                    ends(&driver, fd);
-                    sees_the_end(reader);
-                    knows(&driver, 0, 0);
-                }
+    alone(|| {
+        let driver = driver();
+        for ends in ENDS {
+            for writer in [writer as fn(&_) -> _, busy_writer] {
+                let (fd, reader) = writer(&driver);
+                knows(&driver, 1, 0);
+                ends(&driver, fd);
+                sees_the_end(reader);
+                knows(&driver, 0, 0);
             }
-            end(&driver);
-        },
-    );
+        }
+        end(&driver);
+    });
 }
 
 #[test]
@@ -230,26 +227,23 @@ fn busy_stream(driver: &Rc<Driver>) -> (Fd, UnixStream) {
 
 #[test]
 fn a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight() {
-    alone(
-        "registered::a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight",
-        || {
-            let driver = driver();
-            let (fd, mut peer) = busy_stream(&driver);
-            knows(&driver, 1, 0);
-            peer.write_all(b"wheel").unwrap();
-            let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
-            assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
-            let mut idle = ops::recv(&fd, Vec::with_capacity(8));
-            assert!(poll(&driver, &mut idle).is_pending());
-            turns(&driver, 1);
-            drop(idle);
-            drop(fd);
-            assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
-            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
-            knows(&driver, 0, 0);
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let (fd, mut peer) = busy_stream(&driver);
+        knows(&driver, 1, 0);
+        peer.write_all(b"wheel").unwrap();
+        let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
+        assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
+        let mut idle = ops::recv(&fd, Vec::with_capacity(8));
+        assert!(poll(&driver, &mut idle).is_pending());
+        turns(&driver, 1);
+        drop(idle);
+        drop(fd);
+        assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        knows(&driver, 0, 0);
+        end(&driver);
+    });
 }
 
 #[test]
@@ -269,18 +263,15 @@ fn more_busy_streams_than_there_are_slots_one_after_another_leave_none_behind() 
 
 #[test]
 fn a_handle_of_a_busy_stream_that_outlives_its_driver_is_the_last_to_hold_the_stream() {
-    alone(
-        "registered::a_handle_of_a_busy_stream_that_outlives_its_driver_is_the_last_to_hold_the_stream",
-        || {
-            let driver = driver();
-            let (fd, mut peer) = busy_stream(&driver);
-            end(&driver);
-            assert!(!crate::help::is_readable(&peer, Duration::ZERO));
-            drop(fd);
-            assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
-            assert_eq!(peer.read(&mut [0]).unwrap(), 0);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let (fd, mut peer) = busy_stream(&driver);
+        end(&driver);
+        assert!(!crate::help::is_readable(&peer, Duration::ZERO));
+        drop(fd);
+        assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    });
 }
 
 #[test]

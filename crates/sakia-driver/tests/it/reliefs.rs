@@ -125,35 +125,32 @@ fn an_address_that_no_close_gives_back_in_time_is_an_error_and_without_closes_at
 
 #[test]
 fn a_descriptor_that_a_pending_close_gives_back_opens_the_file() {
-    alone(
-        "reliefs::a_descriptor_that_a_pending_close_gives_back_opens_the_file",
-        || {
-            let driver = driver();
-            let limit = libc::rlimit {
-                rlim_cur: 100,
-                rlim_max: 100,
-            };
-            // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-            let open = || ops::open(None, Path::new("/dev/null"), OpenHow::default()).unwrap();
-            // See above.
-            let given = (0..10).any(|_| {
-                let reader = stuck_close(&driver, true);
-                waiting_close(&driver);
-                let _hoard = take_all();
-                let opened = block_on(&driver, open());
-                reader.join().unwrap();
-                opened.is_ok()
-            });
-            assert!(given, "a close gives one back");
-            turn_for(&driver, Duration::from_millis(100));
-            let hoard = take_all();
-            let error = block_on(&driver, open()).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-            drop(hoard);
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let driver = driver();
+        let limit = libc::rlimit {
+            rlim_cur: 100,
+            rlim_max: 100,
+        };
+        // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        let open = || ops::open(None, Path::new("/dev/null"), OpenHow::default()).unwrap();
+        // See above.
+        let given = (0..10).any(|_| {
+            let reader = stuck_close(&driver, true);
+            waiting_close(&driver);
+            let _hoard = take_all();
+            let opened = block_on(&driver, open());
+            reader.join().unwrap();
+            opened.is_ok()
+        });
+        assert!(given, "a close gives one back");
+        turn_for(&driver, Duration::from_millis(100));
+        let hoard = take_all();
+        let error = block_on(&driver, open()).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+        drop(hoard);
+        end(&driver);
+    });
 }
 
 /// Takes every descriptor that is left.

@@ -45,98 +45,86 @@ fn raise() {
 
 #[test]
 fn an_earlier_handler_is_called_as_well_and_put_back() {
-    alone(
-        "signals::an_earlier_handler_is_called_as_well_and_put_back",
-        || {
-            let function: extern "C" fn(i32) = earlier;
-            install(function as usize, 0);
-            let driver = driver();
-            let (mut one, mut two) = (signal::ctrl_c(), signal::ctrl_c());
-            assert!(poll(&driver, &mut one).is_pending() && poll(&driver, &mut two).is_pending());
-            turns(&driver, 1);
-            raise();
-            assert_eq!(EARLIER.load(Ordering::SeqCst), 1);
-            block_on(&driver, one).unwrap();
-            block_on(&driver, two).unwrap();
-            assert_eq!(install(function as usize, 0), function as usize, "put back");
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let function: extern "C" fn(i32) = earlier;
+        install(function as usize, 0);
+        let driver = driver();
+        let (mut one, mut two) = (signal::ctrl_c(), signal::ctrl_c());
+        assert!(poll(&driver, &mut one).is_pending() && poll(&driver, &mut two).is_pending());
+        turns(&driver, 1);
+        raise();
+        assert_eq!(EARLIER.load(Ordering::SeqCst), 1);
+        block_on(&driver, one).unwrap();
+        block_on(&driver, two).unwrap();
+        assert_eq!(install(function as usize, 0), function as usize, "put back");
+        end(&driver);
+    });
 }
 
 #[test]
 fn an_ignored_signal_is_heard_while_somebody_listens_and_ignored_again() {
-    alone(
-        "signals::an_ignored_signal_is_heard_while_somebody_listens_and_ignored_again",
-        || {
-            install(libc::SIG_IGN, 0);
-            let driver = driver();
-            let mut wait = signal::ctrl_c();
-            assert!(poll(&driver, &mut wait).is_pending());
-            raise();
-            block_on(&driver, wait).unwrap();
-            raise();
-            assert_eq!(install(libc::SIG_IGN, 0), libc::SIG_IGN);
-            end(&driver);
-        },
-    );
+    alone(|| {
+        install(libc::SIG_IGN, 0);
+        let driver = driver();
+        let mut wait = signal::ctrl_c();
+        assert!(poll(&driver, &mut wait).is_pending());
+        raise();
+        block_on(&driver, wait).unwrap();
+        raise();
+        assert_eq!(install(libc::SIG_IGN, 0), libc::SIG_IGN);
+        end(&driver);
+    });
 }
 
 #[test]
 fn a_handler_that_came_later_and_calls_ours_makes_no_circle() {
-    alone(
-        "signals::a_handler_that_came_later_and_calls_ours_makes_no_circle",
-        || {
-            let first: extern "C" fn(i32) = earlier;
-            install(first as usize, 0);
-            let driver = driver();
-            let mut wait = signal::ctrl_c();
-            assert!(poll(&driver, &mut wait).is_pending());
-            let function: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = later;
-            BELOW.store(
-                install(function as usize, libc::SA_SIGINFO),
-                Ordering::SeqCst,
-            );
-            drop(wait);
-            // Ours stands below theirs. Listening once more must not put it above as well.
-            let mut wait = signal::ctrl_c();
-            assert!(poll(&driver, &mut wait).is_pending());
-            raise();
-            assert_eq!(
-                (LATER.load(Ordering::SeqCst), EARLIER.load(Ordering::SeqCst)),
-                (1, 1)
-            );
-            block_on(&driver, wait).unwrap();
-            end(&driver);
-        },
-    );
+    alone(|| {
+        let first: extern "C" fn(i32) = earlier;
+        install(first as usize, 0);
+        let driver = driver();
+        let mut wait = signal::ctrl_c();
+        assert!(poll(&driver, &mut wait).is_pending());
+        let function: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = later;
+        BELOW.store(
+            install(function as usize, libc::SA_SIGINFO),
+            Ordering::SeqCst,
+        );
+        drop(wait);
+        // Ours stands below theirs. Listening once more must not put it above as well.
+        let mut wait = signal::ctrl_c();
+        assert!(poll(&driver, &mut wait).is_pending());
+        raise();
+        assert_eq!(
+            (LATER.load(Ordering::SeqCst), EARLIER.load(Ordering::SeqCst)),
+            (1, 1)
+        );
+        block_on(&driver, wait).unwrap();
+        end(&driver);
+    });
 }
 
 #[test]
 fn listeners_come_and_go_while_signals_arrive_on_another_thread() {
-    alone(
-        "signals::listeners_come_and_go_while_signals_arrive_on_another_thread",
-        || {
-            let function: extern "C" fn(i32) = earlier;
-            install(function as usize, 0);
-            let stop = std::sync::Arc::new(AtomicUsize::new(0));
-            let flag = stop.clone();
-            let thread = std::thread::spawn(move || {
-                while flag.load(Ordering::SeqCst) == 0 {
-                    raise();
-                    std::thread::sleep(Duration::from_micros(50));
-                }
-            });
-            let driver = driver();
-            for round in 0..300 {
-                let mut wait = signal::ctrl_c();
-                if poll(&driver, &mut wait).is_pending() && round % 3 == 0 {
-                    block_on(&driver, wait).unwrap();
-                }
+    alone(|| {
+        let function: extern "C" fn(i32) = earlier;
+        install(function as usize, 0);
+        let stop = std::sync::Arc::new(AtomicUsize::new(0));
+        let flag = stop.clone();
+        let thread = std::thread::spawn(move || {
+            while flag.load(Ordering::SeqCst) == 0 {
+                raise();
+                std::thread::sleep(Duration::from_micros(50));
             }
-            stop.store(1, Ordering::SeqCst);
-            thread.join().unwrap();
-            end(&driver);
-        },
-    );
+        });
+        let driver = driver();
+        for round in 0..300 {
+            let mut wait = signal::ctrl_c();
+            if poll(&driver, &mut wait).is_pending() && round % 3 == 0 {
+                block_on(&driver, wait).unwrap();
+            }
+        }
+        stop.store(1, Ordering::SeqCst);
+        thread.join().unwrap();
+        end(&driver);
+    });
 }

@@ -143,122 +143,113 @@ fn reap_until_empty() {
 
 #[test]
 fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
-    alone(
-        "stuck::what_will_not_end_is_set_aside_and_freed_when_it_has",
-        || {
-            let page = Page::new();
-            let drops = Rc::new(Cell::new(0));
-            let driver = driver();
-            let ours = adopt(&driver, file(), Kind::File);
-            let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
-            assert!(poll(&driver, &mut write).is_pending());
-            page.catch(&driver);
-            drop(write);
-            let start = Instant::now();
-            // Long enough for every doubling of a drain's waits.
-            let report = driver.end(start + Duration::from_millis(2200));
-            let took = start.elapsed();
-            assert!(
-                took >= Duration::from_millis(2200) && took < Duration::from_secs(10),
-                "{took:?}"
-            );
-            assert_eq!(
-                (report.ops_quarantined, report.quarantined.get("WRITE")),
-                (1, Some(&1)),
-                "{report:?}"
-            );
-            assert_eq!((graves(), drops.get()), (1, 0), "the kernel has the buffer");
-            drop(ours);
-            drop(driver);
-            assert_eq!(drops.get(), 0);
-            page.let_go();
-            reap_until_empty();
-            assert_eq!(drops.get(), 1);
-        },
-    );
+    alone(|| {
+        let page = Page::new();
+        let drops = Rc::new(Cell::new(0));
+        let driver = driver();
+        let ours = adopt(&driver, file(), Kind::File);
+        let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
+        assert!(poll(&driver, &mut write).is_pending());
+        page.catch(&driver);
+        drop(write);
+        let start = Instant::now();
+        // Long enough for every doubling of a drain's waits.
+        let report = driver.end(start + Duration::from_millis(2200));
+        let took = start.elapsed();
+        assert!(
+            took >= Duration::from_millis(2200) && took < Duration::from_secs(10),
+            "{took:?}"
+        );
+        assert_eq!(
+            (report.ops_quarantined, report.quarantined.get("WRITE")),
+            (1, Some(&1)),
+            "{report:?}"
+        );
+        assert_eq!((graves(), drops.get()), (1, 0), "the kernel has the buffer");
+        drop(ours);
+        drop(driver);
+        assert_eq!(drops.get(), 0);
+        page.let_go();
+        reap_until_empty();
+        assert_eq!(drops.get(), 1);
+    });
 }
 
 #[test]
 fn a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop() {
-    alone(
-        "stuck::a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop",
-        || {
-            let page = Page::new();
-            let drops = Rc::new(Cell::new(0));
-            let driver = driver();
-            let ours = adopt(&driver, file(), Kind::File);
-            let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
-            assert!(poll(&driver, &mut write).is_pending());
-            // One after the other: of two that come at once the kernel may start a worker for one alone.
-            page.catch(&driver);
-            // And its file is not any: io-wq carries out writes to one file in their order, and knows files by a hash of 6 bits.
-            let (other, _second) = loop {
-                let other = adopt(&driver, file(), Kind::File);
-                let mut second = ops::write_at(&other, Held(page.start, Rc::default()), 0, 0);
-                assert!(poll(&driver, &mut second).is_pending());
-                if page.catches(&driver, Duration::from_secs(2)) {
-                    break (other, second);
-                }
-            };
-            let report = driver.end(Instant::now() + Duration::from_millis(100));
-            assert_eq!(report.ops_quarantined, 2);
-            let mut release = ops::release(other);
-            assert!(matches!(poll(&driver, &mut release), Poll::Ready(Err(_))));
-            assert!(
-                poll(&driver, &mut write).is_pending(),
-                "its buffer cannot be given back"
-            );
-            let mut close = sakia_driver::close(ours);
-            assert!(
-                matches!(poll(&driver, &mut close), Poll::Ready(Err(_))),
-                "nobody would ever wake it"
-            );
-            page.let_go();
-            std::thread::sleep(Duration::from_millis(20));
-            reap_until_empty();
-            let Poll::Ready((result, buf)) = poll(&driver, &mut write) else {
-                panic!("it has ended")
-            };
-            assert!(result.is_err());
-            assert_eq!(drops.get(), 0);
-            drop((buf, write));
-            assert_eq!(drops.get(), 1);
-        },
-    );
+    alone(|| {
+        let page = Page::new();
+        let drops = Rc::new(Cell::new(0));
+        let driver = driver();
+        let ours = adopt(&driver, file(), Kind::File);
+        let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
+        assert!(poll(&driver, &mut write).is_pending());
+        // One after the other: of two that come at once the kernel may start a worker for one alone.
+        page.catch(&driver);
+        // And its file is not any: io-wq carries out writes to one file in their order, and knows files by a hash of 6 bits.
+        let (other, _second) = loop {
+            let other = adopt(&driver, file(), Kind::File);
+            let mut second = ops::write_at(&other, Held(page.start, Rc::default()), 0, 0);
+            assert!(poll(&driver, &mut second).is_pending());
+            if page.catches(&driver, Duration::from_secs(2)) {
+                break (other, second);
+            }
+        };
+        let report = driver.end(Instant::now() + Duration::from_millis(100));
+        assert_eq!(report.ops_quarantined, 2);
+        let mut release = ops::release(other);
+        assert!(matches!(poll(&driver, &mut release), Poll::Ready(Err(_))));
+        assert!(
+            poll(&driver, &mut write).is_pending(),
+            "its buffer cannot be given back"
+        );
+        let mut close = sakia_driver::close(ours);
+        assert!(
+            matches!(poll(&driver, &mut close), Poll::Ready(Err(_))),
+            "nobody would ever wake it"
+        );
+        page.let_go();
+        std::thread::sleep(Duration::from_millis(20));
+        reap_until_empty();
+        let Poll::Ready((result, buf)) = poll(&driver, &mut write) else {
+            panic!("it has ended")
+        };
+        assert!(result.is_err());
+        assert_eq!(drops.get(), 0);
+        drop((buf, write));
+        assert_eq!(drops.get(), 1);
+    });
 }
 
 #[test]
 fn a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing() {
-    alone(
-        "stuck::a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing",
-        || {
-            let page = Arc::new(Page::new());
-            let (tell, ended) = std::sync::mpsc::channel();
-            let theirs = page.clone();
-            let thread = std::thread::spawn(move || {
-                let page = theirs;
-                let driver = driver();
-                let ours = adopt(&driver, file(), Kind::File);
-                let drops = Rc::new(Cell::new(0));
-                let mut write = ops::write_at(&ours, Held(page.start, drops), 0, 0);
-                assert!(poll(&driver, &mut write).is_pending());
-                page.catch(&driver);
-                drop(write);
-                assert_eq!(
-                    driver
-                        .end(Instant::now() + Duration::from_millis(50))
-                        .ops_quarantined,
-                    1
-                );
-                tell.send(()).unwrap();
-            });
-            ended.recv().unwrap();
-            // The thread's destructors run, and its exit waits for the kernel's worker.
-            std::thread::sleep(Duration::from_millis(100));
-            page.let_go();
-            thread.join().unwrap();
-        },
-    );
+    alone(|| {
+        let page = Arc::new(Page::new());
+        let (tell, ended) = std::sync::mpsc::channel();
+        let theirs = page.clone();
+        let thread = std::thread::spawn(move || {
+            let page = theirs;
+            let driver = driver();
+            let ours = adopt(&driver, file(), Kind::File);
+            let drops = Rc::new(Cell::new(0));
+            let mut write = ops::write_at(&ours, Held(page.start, drops), 0, 0);
+            assert!(poll(&driver, &mut write).is_pending());
+            page.catch(&driver);
+            drop(write);
+            assert_eq!(
+                driver
+                    .end(Instant::now() + Duration::from_millis(50))
+                    .ops_quarantined,
+                1
+            );
+            tell.send(()).unwrap();
+        });
+        ended.recv().unwrap();
+        // The thread's destructors run, and its exit waits for the kernel's worker.
+        std::thread::sleep(Duration::from_millis(100));
+        page.let_go();
+        thread.join().unwrap();
+    });
 }
 
 /// The threads of the emulated kernel are no business of the thread that ends: it neither waits for them nor asks them for ever.
@@ -289,30 +280,27 @@ fn a_thread_that_ends_with_a_grave_of_the_emulated_kernel_does_not_wait_for_what
 
 #[test]
 fn a_child_that_inherits_a_grave_may_make_a_runtime_and_exit() {
-    alone(
-        "stuck::a_child_that_inherits_a_grave_may_make_a_runtime_and_exit",
-        || {
-            let page = Page::new();
-            let driver_ = driver();
-            let ours = adopt(&driver_, file(), Kind::File);
-            let mut write = ops::write_at(&ours, Held(page.start, Rc::default()), 0, 0);
-            assert!(poll(&driver_, &mut write).is_pending());
-            page.catch(&driver_);
-            drop(write);
-            assert_eq!(
-                driver_
-                    .end(Instant::now() + Duration::from_millis(50))
-                    .ops_quarantined,
-                1
-            );
-            let status = fork(|| {
-                end(&driver());
-                0
-            });
-            assert_eq!(status, 0, "the grave is the parent's");
-            drop(ours);
-            page.let_go();
-            reap_until_empty();
-        },
-    );
+    alone(|| {
+        let page = Page::new();
+        let driver_ = driver();
+        let ours = adopt(&driver_, file(), Kind::File);
+        let mut write = ops::write_at(&ours, Held(page.start, Rc::default()), 0, 0);
+        assert!(poll(&driver_, &mut write).is_pending());
+        page.catch(&driver_);
+        drop(write);
+        assert_eq!(
+            driver_
+                .end(Instant::now() + Duration::from_millis(50))
+                .ops_quarantined,
+            1
+        );
+        let status = fork(|| {
+            end(&driver());
+            0
+        });
+        assert_eq!(status, 0, "the grave is the parent's");
+        drop(ours);
+        page.let_go();
+        reap_until_empty();
+    });
 }
