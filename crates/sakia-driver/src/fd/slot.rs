@@ -35,14 +35,12 @@ impl Slot {
         slot
     }
 
-    /// Counts an op without a slot. Is it one too many?
+    /// Counts an op without a slot. Is it one too many? If there is none to be had, it will be again after as many.
     #[inline]
     fn is_wanted(&self) -> bool {
-        let count = self.0.get() + 1;
-        if count < BUSY {
-            self.0.set(count);
-        }
-        count == BUSY
+        let count = (self.0.get() + 1) % BUSY;
+        self.0.set(count);
+        count == 0
     }
 }
 
@@ -92,12 +90,9 @@ impl Descriptor {
             .flatten()
     }
 
-    /// What is in the way, as a full table is, may have gone after as many ops again.
     #[cold]
     fn register_busy(&self) -> Option<u16> {
-        if self.register(Want::Busy).is_err() {
-            self.slot.set(None);
-        }
+        self.register(Want::Busy).ok()?;
         self.slot.get()
     }
 
