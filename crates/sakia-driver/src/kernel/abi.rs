@@ -54,6 +54,16 @@ impl Sqe {
         self
     }
 
+    /// Says what a receive does first.
+    #[inline]
+    pub(crate) fn first(mut self, first: First) -> Self {
+        self.ioprio |= match first {
+            First::Try => 0,
+            First::Wait => RECV_POLL_FIRST,
+        };
+        self
+    }
+
     /// Sets `addr3`, which a few opcodes have.
     #[inline]
     pub fn addr3(mut self, value: u64) -> Self {
@@ -122,6 +132,15 @@ impl Sqe {
     }
 }
 
+/// What a receive does first on the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// It is tried, and waits if there is nothing.
+    Try,
+    /// It waits until there is something (`IORING_RECVSEND_POLL_FIRST`, Linux 5.19).
+    Wait,
+}
+
 /// One completion: the tag of its submission, the result, and the flags (io_uring_cqe).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,8 +169,8 @@ pub(crate) const CQE_F_MORE: u32 = 1 << 1;
 /// The receive has left something in the socket (Linux 5.19).
 pub(crate) const CQE_F_SOCK_NONEMPTY: u32 = 1 << 2;
 pub(crate) const CQE_BUFFER_SHIFT: u32 = 16;
-/// In `ioprio` of a receive: wait until there is something before the first try (`IORING_RECVSEND_POLL_FIRST`, Linux 5.19).
-pub(crate) const RECV_POLL_FIRST: u16 = 1 << 0;
+/// In `ioprio` of a receive: [`First::Wait`].
+const RECV_POLL_FIRST: u16 = 1 << 0;
 /// The group of buffers that the driver lends.
 pub(crate) const BUFFER_GROUP: u16 = 0;
 /// The descriptor is a slot of the ring's (Linux 5.1).

@@ -20,7 +20,7 @@ const BUDGET: u32 = 64;
 const PIECE: u32 = 16 << 10;
 
 /// A turn with so many ops at places of files is a crowd: the ring is entered once for all of them, and what one of them costs there may be less than a call.
-const CROWD: u32 = 8;
+const CROWDED_TURN: u32 = 8;
 /// The longest read for which it is less though the ring knows nothing of the memory. What is longer costs its copy in either way, and on the spot a task that reads
 /// again and again fills the same buffer, which stays in the first cache; in a crowd all their buffers take turns.
 const SHORT: u32 = 1024;
@@ -72,7 +72,7 @@ impl Spot {
 
     #[inline]
     fn is_crowded(&self) -> bool {
-        self.has_ring && self.passed_before.get().max(self.passed.get()) >= CROWD
+        self.has_ring && self.passed_before.get().max(self.passed.get()) >= CROWDED_TURN
     }
 
     /// Whether a read goes by the ring, for the company that it has there. Not the first ones of what was opened on the spot: many a file is read once, and closed.

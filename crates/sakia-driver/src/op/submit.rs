@@ -64,8 +64,8 @@ impl Driver {
             let copy = sqe;
             match self.answer_hot(&copy) {
                 Ok(bare) => Some(Sent::Answered(bare)),
-                Err(how) => {
-                    sqe.ioprio |= how;
+                Err(first) => {
+                    sqe = sqe.first(first);
                     None
                 }
             }

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
-use crate::kernel::abi::{RECV_POLL_FIRST, Sqe, opcode};
+use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
@@ -56,7 +56,7 @@ enum Stage {
 }
 
 /// With so many ops in flight a receive waits before the kernel tries it: of a crowd only a few, whose deferred work is done together, have a buffer at a time then.
-const CROWD: usize = 128;
+const CROWD_IN_FLIGHT: usize = 128;
 
 /// The op of [`recv_pooled`] and [`recv_msg_pooled`](super::recv_msg_pooled).
 pub struct RecvPooled<W> {
@@ -65,8 +65,8 @@ pub struct RecvPooled<W> {
     stage: Stage,
     /// Whether the kernel chooses the buffer.
     chooses: bool,
-    /// Whether there will probably be something at once.
-    ready: bool,
+    /// What it does first if the kernel chooses.
+    first: First,
 }
 
 /// What a completion comes to.
@@ -83,7 +83,7 @@ impl<W: Way> RecvPooled<W> {
             way,
             stage: Stage::Asking,
             chooses: false,
-            ready: false,
+            first: First::Wait,
         };
         Laned::new(fd.inner().clone(), op)
     }
@@ -128,8 +128,8 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
                 sqe.op_flags(flags)
             }
             _ if self.chooses => {
-                let sqe = self.way.describe(&fd, None).choose_buffer();
-                sqe.ioprio(if self.ready { 0 } else { RECV_POLL_FIRST })
+                let sqe = self.way.describe(&fd, None);
+                sqe.choose_buffer().first(self.first)
             }
             _ => {
                 let mask = libc::POLLIN | libc::POLLRDHUP;
@@ -168,7 +168,8 @@ impl<W: Way> LaneOp for RecvPooled<W> {
 
     fn aim(&mut self, fd: &FdRef) {
         self.chooses = fd.driver().lends_buffers();
-        self.ready = fd.lane(Side::In).has_more() || fd.driver().in_flight() < CROWD;
+        let ready = fd.lane(Side::In).has_more() || fd.driver().in_flight() < CROWD_IN_FLIGHT;
+        self.first = if ready { First::Try } else { First::Wait };
         self.fd = Some(fd.clone());
     }
 
@@ -239,4 +240,54 @@ unsafe impl Way for Bytewise {
 /// As [`recv`](super::recv): what arrives for a future that was dropped is served to the next call.
 pub fn recv_pooled(fd: &Fd) -> Laned<RecvPooled<Bytewise>> {
     RecvPooled::new(fd, Bytewise)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::pin::Pin;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::fd::Kind;
+    use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
+    use crate::ops::nop;
+    use crate::{Config, Driver};
+
+    #[test]
+    fn a_receive_of_a_crowd_waits_first_unless_the_last_one_has_left_something() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        let (ours, _peer) = UnixStream::pair().expect("two descriptors");
+        let fd = driver
+            .within(|| Fd::new(ours.into(), Kind::UnixStream))
+            .expect("it is current");
+        let waits = || {
+            let mut receive = RecvPooled {
+                fd: None,
+                way: Bytewise,
+                stage: Stage::Asking,
+                chooses: false,
+                first: First::Wait,
+            };
+            receive.aim(fd.inner());
+            receive.chooses = true;
+            let mut sqe = Sqe::default();
+            receive.prepare(&mut sqe);
+            // IORING_RECVSEND_POLL_FIRST
+            sqe.ioprio & 1 != 0
+        };
+        let mut crowd: Vec<_> = (0..CROWD_IN_FLIGHT).map(|_| nop()).collect();
+        driver.within(|| {
+            for op in &mut crowd {
+                assert!(!waits(), "it is no crowd yet");
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(Pin::new(op).poll(&mut cx).is_pending());
+            }
+        });
+        assert!(waits());
+        fd.inner().lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
+        assert!(!waits(), "there is more");
+        fd.inner().lane(Side::In).note_more(0);
+        assert!(waits());
+    }
 }

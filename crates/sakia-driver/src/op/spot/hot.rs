@@ -7,7 +7,7 @@ use super::super::Bare;
 use super::super::lane::{PIECE, Side};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
-use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, RECV_POLL_FIRST, opcode};
+use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, First, opcode};
 use crate::kernel::{Answer, Sqe};
 
 impl Descriptor {
@@ -21,17 +21,17 @@ impl Descriptor {
 impl Driver {
     /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
     ///
-    /// Else what the submission says in `ioprio` as it goes by the ring: a receive that has found nothing here is not tried in vain once more, but waits first.
+    /// Else what it does first on the ring: a receive that has found nothing here is not tried in vain once more.
     #[inline(never)]
-    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Result<Bare, u16> {
+    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Result<Bare, First> {
         let is_piece =
             matches!(sqe.opcode, opcode::RECV | opcode::SEND) && sqe.len as usize <= PIECE;
         if !is_piece || !self.spot().has_budget() {
-            return Err(0);
+            return Err(First::Try);
         }
         let receives = sqe.opcode == opcode::RECV;
         let Answer::Done(res) = self.try_on_the_spot(sqe, |_| 1) else {
-            return Err(if receives { RECV_POLL_FIRST } else { 0 });
+            return Err(if receives { First::Wait } else { First::Try });
         };
         // A stream that has filled the buffer has probably more.
         let more = receives && res.cast_unsigned() == sqe.len;
@@ -57,9 +57,13 @@ mod tests {
         let addr = buf.as_mut_ptr() as u64;
         let receive = Sqe::rw(opcode::RECV, ours.as_raw_fd(), addr, 4, 0);
         let ask = || driver.answer_hot(&receive);
-        assert_eq!(ask().map(|bare| bare.res), Err(0), "without a budget");
+        assert_eq!(
+            ask().map(|bare| bare.res),
+            Err(First::Try),
+            "without a budget"
+        );
         driver.refill();
-        assert_eq!(ask().map(|bare| bare.res), Err(RECV_POLL_FIRST));
+        assert_eq!(ask().map(|bare| bare.res), Err(First::Wait));
         peer.write_all(b"abcd").expect("there is room");
         assert_eq!(ask().map(|bare| bare.res), Ok(4));
         assert_eq!(&buf, b"abcd");
