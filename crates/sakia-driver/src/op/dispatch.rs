@@ -28,7 +28,17 @@ pub(crate) struct Pending {
 impl Pending {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.wakes.is_empty() && self.writers.is_empty() && self.releases.is_empty()
+        self.wakes.len() + self.writers.len() + self.releases.len() == 0
+    }
+
+    /// Queues whoever has waited for an op of this lane.
+    #[inline(always)]
+    fn wake(&mut self, waker: Waker, lane: Option<Side>) {
+        let list = match lane {
+            Some(Side::Out) => &mut self.writers,
+            _ => &mut self.wakes,
+        };
+        list.push(waker);
     }
 }
 
@@ -44,16 +54,22 @@ impl Driver {
     /// Reads every completion that is there.
     pub(crate) fn dispatch(&self) {
         while let Some(found) = self.read_completions() {
-            match found {
-                Found::Own(own, cqe) => self.own_completion(own, cqe),
-                Found::Op(Decision::Nothing) => {}
-                Found::Op(Decision::Unheard(done)) => self.close_adopted(done),
-                Found::Op(Decision::Wake(waker, holds)) => {
-                    self.pending().wakes.extend(waker);
-                    self.let_go(holds);
-                }
-                Found::Op(Decision::Settle(settlement)) => self.settle(settlement),
+            self.follow(found);
+        }
+    }
+
+    /// Out of line: what it takes of the stack and of registers is not to burden the turns in which there is nothing of this kind.
+    #[inline(never)]
+    fn follow(&self, found: Found) {
+        match found {
+            Found::Own(own, cqe) => self.own_completion(own, cqe),
+            Found::Op(Decision::Nothing) => {}
+            Found::Op(Decision::Unheard(done)) => self.close_adopted(done),
+            Found::Op(Decision::Wake(waker, holds)) => {
+                self.pending().wakes.extend(waker);
+                self.let_go(holds);
             }
+            Found::Op(Decision::Settle(settlement)) => self.settle(settlement),
         }
     }
 
@@ -67,20 +83,12 @@ impl Driver {
                 None => core.table.complete_bare(cqe),
                 Some(_) => Self::filled(core, cqe),
             };
-            let (waker, holds, wrote) = match woken {
+            let Woken { waker, holds, lane } = match woken {
                 Some(woken) => woken,
-                None => match Self::find(core, cqe) {
-                    Found::Op(Decision::Wake(waker, holds)) => (waker, holds, false),
-                    found => return Some(found),
-                },
+                None => return Some(Self::find(core, cqe)),
             };
             if let Some(waker) = waker {
-                let list = if wrote {
-                    &mut pending.writers
-                } else {
-                    &mut pending.wakes
-                };
-                list.push(waker);
+                pending.wake(waker, lane);
             }
             if let Some(holds) = holds.let_go_quietly() {
                 return Some(Found::Op(Decision::Wake(None, holds)));
@@ -219,16 +227,12 @@ impl Driver {
 
     /// Runs what the dispatches have queued, including what that queues in turn.
     pub(crate) fn run_pending(&self) {
-        loop {
-            let mut pending = self.pending();
-            if pending.is_empty() {
-                return;
-            }
+        let mut pending = self.pending();
+        while !pending.is_empty() {
             let mut wakes = std::mem::take(&mut pending.wakes);
             if !pending.writers.is_empty() {
                 wakes.append(&mut pending.writers);
             }
-            let releases = std::mem::take(&mut pending.releases);
             drop(pending);
             let mut queued = wakes.drain(..);
             while queued.len() > 0 {
@@ -236,20 +240,22 @@ impl Driver {
                 self.guarded(|| queued.by_ref().for_each(Waker::wake));
             }
             drop(queued);
-            // The list's memory is kept for the next turn.
-            let mut pending = self.pending();
+            pending = self.pending();
             if pending.wakes.is_empty() {
+                // The list's memory is kept for the next turn.
                 pending.wakes = wakes;
             }
-            drop(pending);
-            if !releases.is_empty() {
-                self.release(releases);
+            if !pending.releases.is_empty() {
+                drop(pending);
+                self.release();
+                pending = self.pending();
             }
         }
     }
 
     #[inline(never)]
-    fn release(&self, orphans: Vec<Box<dyn Orphan>>) {
+    fn release(&self) {
+        let orphans = std::mem::take(&mut self.pending().releases);
         for orphan in orphans {
             self.guarded(|| drop(orphan));
         }

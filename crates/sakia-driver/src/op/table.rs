@@ -130,8 +130,14 @@ struct Entry {
     more: Option<Box<Vec<Completion>>>,
 }
 
-/// Whom the end of an op wakes, the descriptors to let go of, and whether the op has held its lane out.
-pub(crate) type Woken = (Option<Waker>, Holds, bool);
+/// What follows from the end of an op of the usual kind.
+pub(crate) struct Woken {
+    pub(crate) waker: Option<Waker>,
+    /// The descriptors to let go of.
+    pub(crate) holds: Holds,
+    /// The lane in which the op went.
+    pub(crate) lane: Option<super::lane::Side>,
+}
 
 /// What a completion asks the dispatcher to do.
 pub(crate) enum Decision {
@@ -299,10 +305,13 @@ impl Table {
         let bare = entry.adopts.bare(cqe)?;
         let waker = waker.take();
         entry.state.begin(State::Done(done(bare)));
-        let holds = std::mem::take(&mut entry.holds);
-        let wrote = entry.lane == Some(super::lane::Side::Out);
+        let woken = Woken {
+            waker,
+            holds: std::mem::take(&mut entry.holds),
+            lane: entry.lane,
+        };
         self.count_end(bare);
-        Some((waker, holds, wrote))
+        Some(woken)
     }
 
     /// An op has had its final completion.

@@ -235,7 +235,7 @@ fn a_buffer_is_kept_beside_the_numbers_of_its_receive_and_taken_by_one_look() {
     let brought = || Some(PooledBuf::alone(b"hub".to_vec()));
     let tag = insert(&mut table, Yields::Nothing);
     let woken = table.complete_filled(cqe(tag, 3, CQE_F_BUFFER), brought);
-    assert!(woken.is_some_and(|(waker, ..)| waker.is_some()));
+    assert!(woken.is_some_and(|woken| woken.waker.is_some()));
     assert_eq!((table.in_flight(), table.counts.completed), (0, 1));
     assert!(table.take_bare(tag).is_none(), "it is not only numbers");
     let (bare, buf) = table.take_filled(tag).expect("it is there");
