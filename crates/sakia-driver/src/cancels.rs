@@ -76,18 +76,12 @@ impl Driver {
             .idle
             .borrow_mut()
             .push(IdleOrphan { fd, side, tag });
+        self.note_errand();
         self.stir();
     }
 
     /// At the start of a turn.
-    #[inline]
     pub(crate) fn sweep_cancels(&self) {
-        if !self.cancels().is_empty() {
-            self.sweep();
-        }
-    }
-
-    fn sweep(&self) {
         let idle = std::mem::take(&mut *self.cancels().idle.borrow_mut());
         for IdleOrphan { fd, side, tag } in idle {
             let wanted = fd.upgrade().is_some_and(|fd| {
@@ -108,6 +102,7 @@ impl Driver {
     pub(crate) fn cancel_missed(&self, index: u32) {
         let missed = self.core().table.asked_of(index);
         self.cancels().missed.borrow_mut().extend(missed);
+        self.note_errand();
     }
 
     /// The op is still there: waits in the kernel, to ask once more.

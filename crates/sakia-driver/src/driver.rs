@@ -23,7 +23,7 @@ use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
 use crate::kernel::choose::{Chosen, KernelChoice, Shrunk};
 use crate::kernel::setup_error::SetupError;
-use crate::kernel::{Below, Clock, Entered, Kernel, KernelFd, Sqe, Wait};
+use crate::kernel::{Below, Clock, EnterError, Entered, Kernel, KernelFd, Sqe, Wait};
 use crate::mounts::Mounts;
 use crate::op::Refusal;
 use crate::op::dispatch::Pending;
@@ -148,7 +148,7 @@ impl Core {
     }
 
     /// An enter that nobody listens to: that a completion is lost is told once, and is kept for the next turn to tell.
-    pub(crate) fn enter_aside(&mut self) -> io::Result<Entered> {
+    pub(crate) fn enter_aside(&mut self) -> Result<Entered, EnterError> {
         let entered = self.kernel.enter(Wait::No);
         self.lost |= matches!(entered, Ok(Entered::Dead));
         entered
@@ -156,7 +156,7 @@ impl Core {
 
     /// Sets all that was pushed under way, without waiting for any of it; a loss is told first.
     #[inline]
-    pub(crate) fn hand_over(&mut self) -> io::Result<Entered> {
+    pub(crate) fn hand_over(&mut self) -> Result<Entered, EnterError> {
         self.flush_backlog();
         match !self.lost && self.kernel.wants_enter() {
             true => self.enter_aside(),
@@ -228,6 +228,9 @@ pub struct Driver {
     max_blocking: usize,
     /// Whether somebody else's loop waits for the wake descriptor.
     resting: Cell<bool>,
+    /// Whether a turn has more to begin with than to enter, as most have not: a rest to end, cancels to ask for, buffers to lend. Who makes such a thing says
+    /// so, and a turn looks here alone.
+    errands: Cell<bool>,
     /// Whether descriptors keep the place in the source that asked for them.
     track_origin: bool,
     pub(crate) spin_time: Duration,
@@ -300,6 +303,7 @@ impl Driver {
                 0
             },
             resting: Cell::new(false),
+            errands: Cell::new(false),
             track_origin: config.track_origin,
             spin_time,
         });
@@ -470,16 +474,11 @@ impl Driver {
         if self.is_forked() {
             return Err(Refusal::Forked.into());
         }
-        self.rise();
-        let answered = self.spot.turn();
-        self.sweep_cancels();
-        self.refill_buffers();
-        let depth = Depth::enter(&self.depth);
-        let mut entered = self.enter_for(park, ready);
-        // Who was answered on the spot has passed by those who wait: they all are to come now, not the first few of them.
-        if answered && matches!(entered, Ok(Entered::Fine)) {
-            entered = self.core().kernel.fetch_rest();
+        if self.errands.get() {
+            self.run_errands();
         }
+        let depth = Depth::enter(&self.depth);
+        let entered = self.enter_for(park, ready);
         self.dispatch();
         drop(depth);
         if self.depth.get() == 0 {
@@ -499,6 +498,26 @@ impl Driver {
                 Err(Refusal::Lost.into())
             }
         }
+    }
+
+    /// There is something for the next turn to begin with.
+    #[inline]
+    pub(crate) fn note_errand(&self) {
+        self.errands.set(true);
+    }
+
+    /// Whether a turn has more to begin with than to enter.
+    #[inline]
+    pub(crate) fn has_errands(&self) -> bool {
+        self.errands.get()
+    }
+
+    #[inline(never)]
+    fn run_errands(&self) {
+        self.errands.set(false);
+        self.rise();
+        self.sweep_cancels();
+        self.refill_buffers();
     }
 
     fn eventfd_number(&self) -> Option<RawFd> {

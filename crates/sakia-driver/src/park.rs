@@ -5,11 +5,10 @@
 //! the flag by which the kernel tells that an enter would fetch something) and at what other threads have queued. It does not count as parked, so their wakes make
 //! no call either, and the next look finds what they have queued; when the time is over it parks as ever, with the look behind the fence.
 
-use std::io;
 use std::time::Duration;
 
 use crate::driver::{Driver, Park, Phase};
-use crate::kernel::{Entered, Kernel, Wait};
+use crate::kernel::{EnterError, Entered, Kernel, Wait};
 
 /// How many looks there are to one at the clock. Together they take some 2 microseconds, by which a timer may be late.
 const LOOKS: u32 = 32;
@@ -20,7 +19,7 @@ impl Driver {
         &self,
         park: Park,
         mut ready: impl FnMut() -> bool,
-    ) -> io::Result<Entered> {
+    ) -> Result<Entered, EnterError> {
         let wait = match park {
             // What was lost would be waited for without end.
             _ if self.phase() == Phase::Dead => Wait::No,
@@ -30,45 +29,50 @@ impl Driver {
             Park::Forever => Wait::Forever,
         };
         let wait = self.spin(wait, &mut ready);
-        self.core().flush_backlog();
-        let entered = if wait == Wait::No || self.has_pending() || self.core().lost {
-            self.core().hand_over()
-        } else {
-            self.sleep(wait, ready)
+        let parks = wait != Wait::No;
+        let asleep = parks && self.lies_down(ready);
+        let core = &mut *self.core();
+        if asleep {
+            self.arm_eventfd(core);
+        }
+        let entered = match asleep && !core.must_not_sleep() {
+            true => core.kernel.enter(wait),
+            false => core.hand_over(),
         };
-        if std::mem::take(&mut self.core().lost) {
+        if parks {
+            self.unparker_ref().awake();
+        }
+        if std::mem::take(&mut core.lost) {
             return Ok(Entered::Dead);
+        }
+        // Who was answered on the spot has passed by those who wait: they all are to come now, not the first few of them.
+        if self.spot().turn() && matches!(entered, Ok(Entered::Fine)) {
+            return core.kernel.fetch_rest();
         }
         entered
     }
 
-    /// Announces that the thread parks, looks once more, and enters: to wait, if there is nothing to do after all.
-    fn sleep(&self, wait: Wait, mut ready: impl FnMut() -> bool) -> io::Result<Entered> {
+    /// Announces that the thread parks, and looks once more. Is there nothing to do?
+    fn lies_down(&self, mut ready: impl FnMut() -> bool) -> bool {
         // `ready` is code of the user's: not under the borrow, and it may have made an inner turn that left something to run, or that
         // parked and so took back that this one is parked: no wake would be heard.
-        let asleep = self.unparker_ref().park()
+        self.unparker_ref().park()
             && !ready()
             && !self.has_pending()
-            && self.unparker_ref().is_parked();
-        let core = &mut *self.core();
-        self.arm_eventfd(core);
-        let asleep = asleep && !core.must_not_sleep();
-        let entered = core.kernel.enter(if asleep { wait } else { Wait::No });
-        self.unparker_ref().awake();
-        entered
+            && self.unparker_ref().is_parked()
     }
 
     /// Looks for something to do until it finds it, the time of the spin is over or `wait` is; answers what is left to wait.
     fn spin(&self, wait: Wait, ready: &mut impl FnMut() -> bool) -> Wait {
+        // The end waits for what may be stuck, and nobody for the end's answer: it sleeps.
+        if self.spin_time.is_zero() || self.phase() != Phase::Running {
+            return wait;
+        }
         let most = match wait {
             Wait::No => return wait,
             Wait::For(time) => time.min(self.spin_time),
             Wait::Forever => self.spin_time,
         };
-        // The end waits for what may be stuck, and nobody for the end's answer: it sleeps.
-        if most.is_zero() || self.phase() != Phase::Running {
-            return wait;
-        }
         // An error stays: what was pushed is still there, and the enter that follows tells it.
         let _ = self.core().hand_over();
         let begin = self.clock.now();

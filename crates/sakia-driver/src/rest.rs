@@ -48,6 +48,7 @@ impl Driver {
         };
         let parked = self.unparker_ref().park();
         self.resting().set(true);
+        self.note_errand();
         let swept = self.cancels().is_empty();
         let busy = fetches
             || !parked
@@ -80,14 +81,13 @@ impl Driver {
     pub(crate) fn turns_for_nothing(&self) -> bool {
         if self.phase() != Phase::Running
             || self.is_forked()
-            || self.resting().get()
-            || !self.cancels().is_empty()
+            || self.has_errands()
             || self.has_pending()
         {
             return false;
         }
         let mut core = self.core();
-        !core.has_backlog() && core.buffers.is_unused() && core.kernel.is_quiet()
+        !core.has_backlog() && core.kernel.is_quiet()
     }
 
     /// A turn begins: wakes of other threads need no system call any more. Tells whether this was a rest.

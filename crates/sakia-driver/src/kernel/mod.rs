@@ -53,6 +53,16 @@ pub(crate) enum Entered {
     Dead,
 }
 
+/// Why an enter has failed, an errno: the thread is not the ring's, or the ring is gone. With an [`io::Error`] the result would not be in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EnterError(pub(crate) i32);
+
+impl From<EnterError> for io::Error {
+    fn from(EnterError(errno): EnterError) -> Self {
+        Self::from_raw_os_error(errno)
+    }
+}
+
 /// Why a file is to have a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -68,10 +78,10 @@ pub(crate) trait Kernel {
     fn push(&mut self, sqe: &Sqe) -> bool;
 
     /// Hands over what was pushed and waits for a completion as long as `wait` allows.
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered>;
+    fn enter(&mut self, wait: Wait) -> Result<Entered, EnterError>;
 
     /// Fetches what an enter has left: some kernels do a bounded amount of deferred work a call.
-    fn fetch_rest(&mut self) -> io::Result<Entered> {
+    fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
         Ok(Entered::Fine)
     }
 
@@ -241,17 +251,17 @@ impl Kernel for Below {
     }
 
     #[inline]
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+    fn enter(&mut self, wait: Wait) -> Result<Entered, EnterError> {
         match self {
             Self::Uring(uring) => uring.enter(wait),
             Self::Emulated(emulated) => emulated.enter(wait),
             #[cfg(feature = "sim")]
             Self::Simulated(simulated) => simulated.enter(wait),
-            Self::Gone => Err(io::Error::from_raw_os_error(libc::EBADF)),
+            Self::Gone => Err(EnterError(libc::EBADF)),
         }
     }
 
-    fn fetch_rest(&mut self) -> io::Result<Entered> {
+    fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
         match self {
             Self::Uring(uring) => uring.fetch_rest(),
             _ => Ok(Entered::Fine),

@@ -62,7 +62,8 @@ impl Spot {
     #[inline]
     pub(crate) fn turn(&self) -> bool {
         self.passed_before.set(self.passed.replace(0));
-        self.answered_before.replace(self.answers.get()) != self.answers.get()
+        let answers = self.answers.get();
+        self.answered_before.replace(answers) != answers
     }
 
     #[inline]

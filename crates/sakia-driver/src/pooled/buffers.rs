@@ -248,12 +248,6 @@ impl Buffers {
         kernel.show_lent();
     }
 
-    /// Whether nobody has asked for a buffer yet.
-    #[inline]
-    pub(crate) fn is_unused(&self) -> bool {
-        self.home.is_none()
-    }
-
     /// Whether a buffer has come back that somebody waits for.
     pub(crate) fn has_awaited(&self) -> bool {
         self.home.as_ref().is_some_and(|home| home.has_awaited())

@@ -23,6 +23,7 @@ impl Driver {
 
     #[inline(never)]
     fn begins_to_lend(&self) -> bool {
+        self.note_errand();
         let mut core = self.core();
         let Core {
             kernel, buffers, ..
@@ -62,17 +63,14 @@ impl Driver {
         }
     }
 
-    /// Gives what has come back to those who wait for it, and to the kernel.
-    #[inline]
+    /// Gives what has come back to those who wait for it, and to the kernel; each turn does so from the first pooled read on.
     pub(crate) fn refill_buffers(&self) {
-        if self.core().buffers.are_used() {
-            self.refill_used();
-        }
-    }
-
-    fn refill_used(&self) {
         let mut woken = Vec::new();
         let mut core = self.core();
+        if !core.buffers.are_used() {
+            return;
+        }
+        self.note_errand();
         let Core {
             kernel, buffers, ..
         } = &mut *core;

@@ -246,8 +246,9 @@ fn an_end_before_the_kernel_has_taken_its_submissions_leaves_none_that_names_a_c
     for seed in 0..50 {
         let driver = driver_of(SimConfig::new(seed).busy(0.9));
         let simulation = driver.simulation().unwrap();
-        // It would park: the read of its eventfd is pushed, and seldom taken.
-        driver.turn(Park::Forever, || true).unwrap();
+        // It parks: the read of its eventfd is pushed, and seldom taken.
+        let moment = Duration::from_micros(1);
+        driver.turn(Park::For(moment), || false).unwrap();
         driver.end(driver.clock().now());
         drop(driver);
         buried += graves();

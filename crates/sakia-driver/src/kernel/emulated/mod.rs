@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use super::setup_error::SetupError;
 use super::uring::Ask;
-use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, call, spot};
+use super::{Answer, Call, Cqe, EnterError, Entered, Kernel, Sqe, Wait, call, spot};
 use crate::fd::Kind;
 use crews::Crews;
 use flight::Flights;
@@ -112,7 +112,7 @@ impl Kernel for Emulated {
         true
     }
 
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+    fn enter(&mut self, wait: Wait) -> Result<Entered, EnterError> {
         let now = Instant::now();
         while let Some(sqe) = self.queue.pop_front() {
             self.flights.get_mut().begin(sqe);
@@ -125,7 +125,7 @@ impl Kernel for Emulated {
         };
         let mut looks = 0;
         loop {
-            let look = self.look(until).map_err(io::Error::from_raw_os_error)?;
+            let look = self.look(until).map_err(EnterError)?;
             looks += 1;
             let fetched = !self.flights.get_mut().done.is_empty();
             let over = until.is_some_and(|until| until <= Instant::now());

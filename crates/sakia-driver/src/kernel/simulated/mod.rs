@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 pub use config::SimConfig;
 
-use super::{Call, Clock, Cqe, Entered, Kernel, KernelFd, Sqe, Wait};
+use super::{Call, Clock, Cqe, EnterError, Entered, Kernel, KernelFd, Sqe, Wait};
 use world::{Thing, World};
 
 /// The first number of a simulated descriptor.
@@ -139,9 +139,9 @@ impl Kernel for Simulated {
         self.world.borrow_mut().ring.push(sqe)
     }
 
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+    fn enter(&mut self, wait: Wait) -> Result<Entered, EnterError> {
         if self.world.borrow().ring.closed {
-            return Err(error(libc::EBADF));
+            return Err(EnterError(libc::EBADF));
         }
         if let Some(entered) = self.world.borrow_mut().enter(wait) {
             return Ok(entered);

@@ -23,7 +23,7 @@ use counter::Counter;
 use probe::Opcodes;
 use registered::Registered;
 
-use super::{Answer, Call, Cqe, Entered, Kernel, Sqe, Wait, Want, call, spot};
+use super::{Answer, Call, Cqe, EnterError, Entered, Kernel, Sqe, Wait, Want, call, spot};
 use crate::fd::Kind;
 
 /// How many calls fetch what an enter has left: since Linux 6.14 each does 20 items of deferred work (`IO_LOCAL_TW_DEFAULT_MAX`).
@@ -44,6 +44,9 @@ pub(crate) struct Uring {
     opcodes: Opcodes,
     /// The index under which the thread knows the ring, if it took it.
     registered: Option<u32>,
+    /// By what the ring is entered: that index, or its descriptor; and the flags that say which, and what every enter asks.
+    enter_by: RawFd,
+    enter_flags: u32,
     /// Enter flags that this kernel knows and that every wait carries.
     wait_flags: u32,
     /// `cq.overflow` as last seen: a rise means that a completion was lost.
@@ -78,10 +81,16 @@ impl Uring {
         }
         let registered = sys::register_ring_fd(ring.as_raw_fd()).ok();
         let no_iowait = ring.params().is_feature_no_iowait();
+        let (enter_by, flags) = match registered {
+            Some(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
+            None => (ring.as_raw_fd(), 0),
+        };
         let mut uring = Self {
             ring,
             opcodes,
             registered,
+            enter_by,
+            enter_flags: flags | sys::ENTER_GETEVENTS,
             wait_flags: if no_iowait { sys::ENTER_NO_IOWAIT } else { 0 },
             lost: 0,
             wake: None,
@@ -93,42 +102,37 @@ impl Uring {
         Ok(uring)
     }
 
-    #[inline]
-    fn syscall(&mut self, to_submit: u32, wait: Wait) -> io::Result<u32> {
-        let (fd, mut flags) = match self.registered {
-            Some(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
-            None => (self.ring.as_raw_fd(), 0),
-        };
-        flags |= sys::ENTER_GETEVENTS;
+    #[inline(always)]
+    fn syscall(&mut self, to_submit: u32, wait: Wait) -> Result<(), EnterError> {
+        let (fd, flags) = (self.enter_by, self.enter_flags);
         match wait {
             Wait::No => sys::enter(fd, to_submit, 0, flags, None),
             Wait::Forever => sys::enter(fd, to_submit, 1, flags | self.wait_flags, None),
-            Wait::For(time) => {
-                let timespec = timespec(time);
-                let arg = sys::GetEventsArg {
-                    timespec: std::ptr::from_ref(&timespec) as u64,
-                    ..sys::GetEventsArg::default()
-                };
-                flags |= sys::ENTER_EXT_ARG | self.wait_flags;
-                sys::enter(fd, to_submit, 1, flags, Some(&arg))
-            }
+            Wait::For(time) => self.wait_for(to_submit, time),
         }
     }
 
-    /// One call, and what it comes to.
-    #[inline]
-    fn enter_once(&mut self, to_submit: u32, wait: Wait) -> io::Result<Entered> {
-        // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
-        let Err(error) = self.syscall(to_submit, wait) else {
-            return Ok(Entered::Fine);
+    #[inline(never)]
+    fn wait_for(&mut self, to_submit: u32, time: Duration) -> Result<(), EnterError> {
+        let timespec = timespec(time);
+        let arg = sys::GetEventsArg {
+            timespec: std::ptr::from_ref(&timespec) as u64,
+            ..sys::GetEventsArg::default()
         };
-        match error.raw_os_error() {
+        let flags = self.enter_flags | sys::ENTER_EXT_ARG | self.wait_flags;
+        sys::enter(self.enter_by, to_submit, 1, flags, Some(&arg))
+    }
+
+    /// What an enter that has failed comes to.
+    #[cold]
+    fn failed(error: EnterError) -> Result<Entered, EnterError> {
+        match error.0 {
             // A signal, or the time of the wait is over: whoever waits looks at the clock and comes again.
-            Some(libc::EINTR | libc::ETIME) => Ok(Entered::Fine),
+            libc::EINTR | libc::ETIME => Ok(Entered::Fine),
             // No memory for a request, or (before 6.0) completions to be taken first: what was pushed stays queued.
-            Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => Ok(Entered::Busy),
+            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => Ok(Entered::Busy),
             // A completion was dropped.
-            Some(libc::EBADR) => Ok(Entered::Dead),
+            libc::EBADR => Ok(Entered::Dead),
             // The wrong thread (EEXIST), a ring that is gone (EBADF, EBADFD): the caller's error, and it is told.
             _ => Err(error),
         }
@@ -160,17 +164,21 @@ impl Kernel for Uring {
         }
     }
 
-    fn enter(&mut self, wait: Wait) -> io::Result<Entered> {
+    fn enter(&mut self, wait: Wait) -> Result<Entered, EnterError> {
         let waiting = self.ring.submission().len() as u32;
-        let entered = self.enter_once(waiting, wait)?;
-        if self.has_lost() {
-            return Ok(Entered::Dead);
+        // The count that a successful enter returns is ignored (a signal can hide behind it): the queues tell.
+        let entered = match self.syscall(waiting, wait) {
+            Ok(()) => Entered::Fine,
+            Err(error) => Self::failed(error)?,
+        };
+        match self.has_lost() {
+            true => Ok(Entered::Dead),
+            false => Ok(entered),
         }
-        Ok(entered)
     }
 
     #[cold]
-    fn fetch_rest(&mut self) -> io::Result<Entered> {
+    fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
         for _ in 0..CALLS_MORE {
             if !self.ring.submission().taskrun() {
                 break;

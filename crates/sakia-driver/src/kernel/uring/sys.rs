@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
+use crate::kernel::EnterError;
 use crate::kernel::abi::{self, Cqe, Sqe, opcode};
 use io_uring::opcode as crate_op;
 
@@ -86,7 +87,7 @@ pub(super) fn enter(
     min_complete: u32,
     flags: u32,
     arg: Option<&GetEventsArg>,
-) -> io::Result<u32> {
+) -> Result<(), EnterError> {
     let (arg, size) = match arg {
         Some(arg) => (std::ptr::from_ref(arg), size_of::<GetEventsArg>()),
         None => (std::ptr::null(), 0),
@@ -104,7 +105,16 @@ pub(super) fn enter(
             size,
         )
     };
-    u32::try_from(n).map_err(|_| io::Error::last_os_error())
+    match n {
+        0.. => Ok(()),
+        _ => Err(last_error()),
+    }
+}
+
+#[cold]
+fn last_error() -> EnterError {
+    let error = io::Error::last_os_error();
+    EnterError(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn register(fd: RawFd, code: u32, arg: *mut libc::c_void, count: u32) -> io::Result<u32> {
