@@ -34,6 +34,13 @@ impl Adopts {
         (!carries).then_some(Bare { res, flags })
     }
 
+    /// The descriptor of a completion that has brought one.
+    #[inline]
+    pub(super) fn opened(self, cqe: Cqe) -> Option<KernelFd> {
+        let opened = cqe.res >= 0 && matches!(self, Self::Descriptor(_));
+        opened.then(|| KernelFd::adopt(cqe.res))
+    }
+
     /// The completion, with all that it carries in its hands.
     pub(super) fn adopt(self, cqe: Cqe) -> Completion {
         let Cqe { res, flags, .. } = cqe;

@@ -80,7 +80,10 @@ impl Driver {
         loop {
             let cqe = core.kernel.pop()?;
             let woken = match cqe.buffer() {
-                None => core.table.complete_bare(cqe),
+                None => {
+                    let bare = core.table.complete_bare(cqe);
+                    bare.or_else(|| core.table.complete_opened(cqe))
+                }
                 Some(_) => Self::filled(core, cqe),
             };
             let Woken { waker, holds, lane } = match woken {

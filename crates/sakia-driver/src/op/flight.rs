@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use super::lane::Leftover;
 use super::submit::Sent;
 use super::table::{Abandoned, Polled, Tag};
-use super::{Bare, Completion, Op, Orphan, Refusal};
+use super::{Bare, Completion, Op, Orphan, Refusal, Yields};
 use crate::driver::Driver;
 use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
@@ -57,8 +57,8 @@ pub(super) enum Look {
     Pending,
     /// It is over, as most are: with nothing but numbers. [End](Flight::end) it.
     Bare(Over),
-    /// It is over, on the spot: with a descriptor. [Finish](Flight::finish) it.
-    Opened(KernelFd),
+    /// It is over: with a descriptor, and the CQE's flags. [Finish](Flight::finish) it.
+    Opened(KernelFd, u32),
     /// [Ask further](Flight::poll_other). It is over with this, if there is something.
     Other(Option<Completion>),
 }
@@ -68,7 +68,7 @@ impl Look {
     #[inline]
     pub(super) fn done(self) -> Option<Completion> {
         match self {
-            Self::Opened(fd) => Some(Completion::of_fd(fd)),
+            Self::Opened(fd, flags) => Some(Completion::opened(fd, flags)),
             Self::Other(done) => done,
             Self::Pending | Self::Bare(_) => None,
         }
@@ -160,6 +160,11 @@ impl<O: Op> Flight<O> {
     #[inline(always)]
     pub(super) fn look(&mut self, driver: &Driver, hot: bool, cx: &mut Context<'_>) -> Look {
         if let Some(tag) = self.tag() {
+            if matches!(O::YIELDS, Yields::Descriptor(_))
+                && let Some((fd, flags)) = driver.take_opened(tag)
+            {
+                return Look::Opened(fd, flags);
+            }
             return driver
                 .take_bare(tag)
                 .map_or(Look::Other(None), |bare| Look::Bare(Over(bare)));
@@ -177,7 +182,7 @@ impl<O: Op> Flight<O> {
                 Look::Pending
             }
             Ok(Sent::Answered(bare)) => Look::Bare(Over(bare)),
-            Ok(Sent::Opened(fd)) => Look::Opened(fd),
+            Ok(Sent::Opened(fd)) => Look::Opened(fd, 0),
             Err(refusal) => Look::Other(Some(Completion::refused(refusal))),
         }
     }

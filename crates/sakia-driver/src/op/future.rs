@@ -55,9 +55,9 @@ pub struct Submit<O: Op> {
 
 /// How an op has ended that brings a descriptor.
 ///
-/// What was answered on the spot is told by itself, so that it need not be packed into a completion and out again.
+/// That it has brought one is told by itself, so that it need not be packed into a completion and out again.
 pub(crate) enum Opened<'a, O> {
-    AtOnce(O, KernelFd, &'a Rc<Driver>),
+    With(O, KernelFd, &'a Rc<Driver>),
     Ended(O, Completion),
 }
 
@@ -119,8 +119,8 @@ impl<O: Op> Submit<O> {
         let ended = match self.flight.look(driver, false, cx) {
             Look::Pending => return Poll::Pending,
             Look::Bare(over) => self.flight.end(over),
-            Look::Opened(fd) => {
-                return Poll::Ready(Opened::AtOnce(self.flight.finish(), fd, driver));
+            Look::Opened(fd, _) => {
+                return Poll::Ready(Opened::With(self.flight.finish(), fd, driver));
             }
             other => ready!(self.flight.poll_other(driver, other.done(), cx)),
         };

@@ -279,6 +279,12 @@ impl<O: LaneOp> Future for Laned<O> {
                     let step = op.complete(done);
                     this.follow(step)
                 }
+                Look::Opened(fd, flags) => {
+                    this.note_more(flags);
+                    let done = Completion::opened(fd, flags);
+                    let step = this.flight.finish().complete(done);
+                    this.follow(step)
+                }
                 other => {
                     let step = ready!(this.poll_other(other.done(), cx));
                     this.follow(step)

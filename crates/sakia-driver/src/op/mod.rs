@@ -316,6 +316,8 @@ pub(crate) enum Done {
     Bare(Bare),
     /// And the buffer that the kernel has chosen, with what was received.
     Filled(Bare, PooledBuf),
+    /// With a descriptor, and the CQE's flags.
+    Opened(KernelFd, u32),
     Laden(Bare, Load),
 }
 
@@ -326,6 +328,7 @@ impl From<Completion> for Done {
         let bare = Bare { res, flags };
         match done.load.take() {
             None => Self::Bare(bare),
+            Some(Load { fd: Some(fd), .. }) => Self::Opened(fd, flags),
             Some(load) => Self::Laden(bare, load),
         }
     }
@@ -337,6 +340,7 @@ impl From<Done> for Completion {
         match done {
             Done::Bare(bare) => bare.into(),
             Done::Filled(bare, buf) => Self::filled(bare, buf),
+            Done::Opened(fd, flags) => Self::opened(fd, flags),
             Done::Laden(bare, load) => Self::with(bare, load),
         }
     }
@@ -439,13 +443,17 @@ impl Completion {
     }
 
     /// The end of an op that has brought a descriptor.
-    pub(crate) fn of_fd(fd: KernelFd) -> Self {
-        let mut done = Self::from(Bare {
-            res: fd.raw(),
-            flags: 0,
-        });
-        done.load().fd = Some(fd);
-        done
+    #[inline]
+    pub(crate) fn opened(fd: KernelFd, flags: u32) -> Self {
+        let res = fd.raw();
+        let fd = Some(fd);
+        Self::with(
+            Bare { res, flags },
+            Load {
+                fd,
+                ..Load::default()
+            },
+        )
     }
 
     /// The end of an op that the kernel never had, and that was asked to end.

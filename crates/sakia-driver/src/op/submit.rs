@@ -140,6 +140,12 @@ impl Driver {
         self.core().table.take_filled(tag)
     }
 
+    /// Takes the result of an op, if it is there and a descriptor.
+    #[inline]
+    pub(crate) fn take_opened(&self, tag: Tag) -> Option<(KernelFd, u32)> {
+        self.core().table.take_opened(tag)
+    }
+
     /// Takes the result of an op that has ended, whatever it carries.
     #[inline]
     pub(crate) fn take_ended(&self, tag: Tag) -> Option<Completion> {

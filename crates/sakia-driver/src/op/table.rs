@@ -277,7 +277,16 @@ impl Table {
     /// descriptors to let go of. Others are left to [`complete`](Self::complete), and so are the driver's own, whose index no slot has.
     #[inline]
     pub(crate) fn complete_bare(&mut self, cqe: Cqe) -> Option<Woken> {
-        self.complete_usual(cqe, Done::Bare)
+        self.complete_usual(cqe, |adopts| adopts.bare(cqe).map(Done::Bare))
+    }
+
+    /// The same of an op that has brought a descriptor, which has its owner here at once. Not inlined: it is not to burden the other way.
+    #[inline(never)]
+    pub(crate) fn complete_opened(&mut self, cqe: Cqe) -> Option<Woken> {
+        self.complete_usual(cqe, |adopts| {
+            let fd = adopts.opened(cqe)?;
+            Some(Done::Opened(fd, cqe.flags))
+        })
     }
 
     /// The same of a receive that has brought a buffer, which `buf` gives.
@@ -287,14 +296,21 @@ impl Table {
         cqe: Cqe,
         buf: impl FnOnce() -> Option<PooledBuf>,
     ) -> Option<Woken> {
-        self.complete_usual(cqe, |bare| match buf() {
-            Some(buf) => Done::Filled(bare, buf),
-            None => Done::Bare(bare),
+        self.complete_usual(cqe, |adopts| {
+            let bare = adopts.bare(cqe)?;
+            Some(match buf() {
+                Some(buf) => Done::Filled(bare, buf),
+                None => Done::Bare(bare),
+            })
         })
     }
 
     #[inline(always)]
-    fn complete_usual(&mut self, cqe: Cqe, done: impl FnOnce(Bare) -> Done) -> Option<Woken> {
+    fn complete_usual(
+        &mut self,
+        cqe: Cqe,
+        done: impl FnOnce(Adopts) -> Option<Done>,
+    ) -> Option<Woken> {
         let entry = self.get(Tag(cqe.user_data))?;
         let State::Waiting(waker) = &mut entry.state else {
             return None;
@@ -302,15 +318,16 @@ impl Table {
         if cqe.more() {
             return None;
         }
-        let bare = entry.adopts.bare(cqe)?;
+        let done = done(entry.adopts)?;
         let waker = waker.take();
-        entry.state.begin(State::Done(done(bare)));
+        entry.state.begin(State::Done(done));
         let woken = Woken {
             waker,
             holds: std::mem::take(&mut entry.holds),
             lane: entry.lane,
         };
-        self.count_end(bare);
+        let Cqe { res, flags, .. } = cqe;
+        self.count_end(Bare { res, flags });
         Some(woken)
     }
 
@@ -442,12 +459,14 @@ impl Table {
     pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
         let mut list = Vec::new();
         for entry in &self.slots {
-            let State::Done(Done::Laden(_, load)) = &entry.state else {
-                continue;
+            let load = match (&entry.state, entry.adopts) {
+                (State::Done(Done::Opened(fd, _)), Adopts::Descriptor(kind)) => {
+                    list.push((fd.raw(), kind));
+                    continue;
+                }
+                (State::Done(Done::Laden(_, load)), _) => load,
+                _ => continue,
             };
-            if let (Some(fd), Adopts::Descriptor(kind)) = (&load.fd, entry.adopts) {
-                list.push((fd.raw(), kind));
-            }
             let arrived = load.arrived.iter().flat_map(|arrived| arrived.numbers());
             list.extend(arrived.map(|number| (number, Kind::Passed)));
         }

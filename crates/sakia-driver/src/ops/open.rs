@@ -157,7 +157,7 @@ impl Future for Opening {
                 this.op = Submit::new(waiting.1);
             }
             let (op, done) = match ready!(this.op.poll_opened(cx)) {
-                Opened::AtOnce(op, fd, driver) => {
+                Opened::With(op, fd, driver) => {
                     let fd = op.noted(Fd::on(driver, fd, op.kind()));
                     return Poll::Ready(Ok(fd.asked_at(this.origin)));
                 }

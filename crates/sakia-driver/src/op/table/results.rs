@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::super::{Bare, Completion, Done, Orphan};
 use super::{State, Table, Tag};
+use crate::kernel::KernelFd;
 use crate::pooled::PooledBuf;
 
 /// What asking for an op's result finds.
@@ -52,6 +53,19 @@ impl Table {
         }
         match self.remove(tag) {
             State::Done(Done::Filled(bare, buf)) => Some((bare, buf)),
+            _ => unreachable!("looked at just now"),
+        }
+    }
+
+    /// The same of an op that has brought a descriptor; with it come the CQE's flags.
+    #[inline]
+    pub(crate) fn take_opened(&mut self, tag: Tag) -> Option<(KernelFd, u32)> {
+        let entry = self.get(tag)?;
+        if entry.more.is_some() || !matches!(entry.state, State::Done(Done::Opened(..))) {
+            return None;
+        }
+        match self.remove(tag) {
+            State::Done(Done::Opened(fd, flags)) => Some((fd, flags)),
             _ => unreachable!("looked at just now"),
         }
     }

@@ -4,7 +4,7 @@ use super::super::Yields;
 use super::*;
 use crate::fd::Kind;
 use crate::kernel::KernelFd;
-use crate::kernel::abi::{CQE_F_BUFFER, CQE_F_MORE};
+use crate::kernel::abi::{CQE_F_BUFFER, CQE_F_MORE, CQE_F_SOCK_NONEMPTY};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -248,7 +248,7 @@ fn a_buffer_is_kept_beside_the_numbers_of_its_receive_and_taken_by_one_look() {
     assert_eq!(done.take_buf().as_deref(), Some(&b"hub"[..]));
     assert!(done.loaded().is_none(), "nothing is left in it");
     let fd = std::fs::File::open("/dev/null").expect("/dev/null is there");
-    let mut both = Completion::of_fd(KernelFd::adopt(fd.into_raw_fd()));
+    let mut both = Completion::opened(KernelFd::adopt(fd.into_raw_fd()), 0);
     both.load().buf = brought();
     assert!(both.take_buf().is_some() && number(&both).is_some());
 
@@ -256,6 +256,55 @@ fn a_buffer_is_kept_beside_the_numbers_of_its_receive_and_taken_by_one_look() {
     table.complete_filled(cqe(tag, 0, CQE_F_BUFFER), || None);
     assert!(table.take_filled(tag).is_none(), "nothing was put there");
     assert_eq!(table.take_bare(tag).map(|bare| bare.res), Some(0));
+}
+
+#[test]
+fn a_descriptor_is_kept_beside_the_flags_of_its_op_and_taken_by_one_look() {
+    let mut table = Table::default();
+    let insert = |table: &mut Table| insert(table, Yields::Descriptor(Kind::File));
+    let brought = || {
+        let fd = std::fs::File::open("/dev/null").expect("/dev/null is there");
+        fd.into_raw_fd()
+    };
+    let tag = insert(&mut table);
+    let (raw, more) = (brought(), CQE_F_SOCK_NONEMPTY);
+    let arrived = cqe(tag, raw, more);
+    assert!(
+        table.complete_bare(arrived).is_none(),
+        "it is not only numbers"
+    );
+    let woken = table.complete_opened(arrived);
+    assert!(woken.is_some_and(|woken| woken.waker.is_some()));
+    assert_eq!((table.in_flight(), table.counts.completed), (0, 1));
+    assert_eq!(table.adopted(), [(raw, Kind::File)]);
+    assert!(table.take_bare(tag).is_none());
+    let (fd, flags) = table.take_opened(tag).expect("it is there");
+    assert_eq!((fd.raw(), flags), (raw, more));
+    assert!(table.take_opened(tag).is_none(), "once");
+
+    let tag = insert(&mut table);
+    let raw = brought();
+    table.complete_opened(cqe(tag, raw, more));
+    let done = take(&mut table, tag).expect("whoever does not know of it gets it, too");
+    assert_eq!((number(&done), done.flags()), (Some(raw), more));
+
+    let tag = insert(&mut table);
+    let failed = cqe(tag, -libc::ENOENT, 0);
+    assert!(
+        table.complete_opened(failed).is_none(),
+        "it has brought none"
+    );
+    assert!(table.complete_bare(failed).is_some());
+    assert!(table.take_opened(tag).is_none());
+
+    let tag = insert(&mut table);
+    let early = cqe(tag, brought(), CQE_F_MORE);
+    assert!(table.complete_opened(early).is_none(), "one of several");
+    table.complete(early, None);
+    assert!(table.complete_opened(cqe(tag, brought(), 0)).is_some());
+    assert!(table.take_opened(tag).is_none(), "there is more to tell");
+    assert_eq!(table.take_more(tag).len(), 1);
+    assert!(table.take_opened(tag).is_some());
 }
 
 #[test]
