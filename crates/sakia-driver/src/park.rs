@@ -45,11 +45,14 @@ impl Driver {
         if std::mem::take(&mut core.lost) {
             return Ok(Entered::Dead);
         }
-        // Who was answered on the spot has passed by those who wait: they all are to come now, not the first few of them.
-        if self.spot().turn() && matches!(entered, Ok(Entered::Fine)) {
-            return core.kernel.fetch_rest();
+        // Whose op was done at the kernel's first try has passed by those who wait: they are to come now, not the first few of them. Where receives choose their
+        // buffers each takes one as it is fetched, and few are to have one at a time; there it takes an answer on the spot, which passes by more of them.
+        let answered = self.spot().turn();
+        let fetches = answered || !core.buffers.chooses();
+        match entered {
+            Ok(Entered::Fine) if fetches => core.kernel.fetch_rest(),
+            entered => entered,
         }
-        entered
     }
 
     /// Announces that the thread parks, and looks once more. Is there nothing to do?

@@ -30,6 +30,14 @@ pub fn driver() -> Rc<Driver> {
     driver_of(64)
 }
 
+/// The kernel's release, its first two numbers.
+pub fn kernel_release() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc");
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).expect("a number");
+    (next(), next())
+}
+
 /// Counts its wakes, and unparks the driver.
 pub struct Count {
     pub wakes: AtomicU32,

@@ -9,7 +9,9 @@ use std::time::Duration;
 use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
-use crate::help::{Count, adopt, alone, block_on, driver, end, pair, poll, poll_by, turns};
+use crate::help::{
+    Count, adopt, alone, block_on, driver, end, kernel_release, pair, poll, poll_by, turns,
+};
 
 /// A read at a place.
 trait Reading: Future<Output = BufResult<usize, RegisteredBuf>> + Unpin {}
@@ -46,11 +48,7 @@ fn known(driver: &Rc<Driver>) -> Option<(usize, usize)> {
 
 /// Whether files are registered here: on a ring, and a kernel whose slots let go of a file at once and which says so (Linux 6.15).
 fn registers(driver: &Rc<Driver>) -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("/proc");
-    let mut numbers = release
-        .split(['.', '-'])
-        .map_while(|word| word.parse::<u32>().ok());
-    known(driver).is_some() && (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+    known(driver).is_some() && kernel_release() >= (6, 15)
 }
 
 /// What the ring knows is this, if there is a ring.

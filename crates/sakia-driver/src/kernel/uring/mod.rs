@@ -138,6 +138,20 @@ impl Uring {
         }
     }
 
+    #[cold]
+    fn fetch_late(&mut self) -> Result<Entered, EnterError> {
+        for _ in 0..CALLS_MORE {
+            match self.enter(Wait::No)? {
+                Entered::Fine => {}
+                entered => return Ok(entered),
+            }
+            if !self.ring.submission().taskrun() {
+                break;
+            }
+        }
+        Ok(Entered::Fine)
+    }
+
     fn has_lost(&mut self) -> bool {
         let overflow = self.ring.completion().overflow();
         overflow != std::mem::replace(&mut self.lost, overflow)
@@ -177,18 +191,13 @@ impl Kernel for Uring {
         }
     }
 
-    #[cold]
+    #[inline]
     fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
-        for _ in 0..CALLS_MORE {
-            if !self.ring.submission().taskrun() {
-                break;
-            }
-            match self.enter(Wait::No)? {
-                Entered::Fine => {}
-                entered => return Ok(entered),
-            }
+        let left = self.ring.submission().taskrun();
+        match left {
+            true => self.fetch_late(),
+            false => Ok(Entered::Fine),
         }
-        Ok(Entered::Fine)
     }
 
     #[inline]
