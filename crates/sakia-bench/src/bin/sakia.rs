@@ -93,8 +93,7 @@ impl Rt for Sakia {
         opened.expect("the file is there")
     }
 
-    async fn read_at(file: &File, mut buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
-        buf.clear();
+    async fn read_at(file: &File, buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
         file.read_at(buf, offset)
             .await
             .with_buf()

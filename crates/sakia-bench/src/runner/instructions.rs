@@ -79,20 +79,20 @@ const fn churn(name: &'static str, connections: u64, most: f64) -> Row {
 }
 
 const ROWS: &[Row] = &[
-    echo("echo-1", 1, "", 2520.0),
+    echo("echo-1", 1, "", 2450.0),
     echo("echo-50", 50, "", 1520.0),
     echo("echo-1-pooled", 1, "pooled", 3040.0),
     echo("echo-50-pooled", 50, "pooled", 1740.0),
     // Whether a request is there when its connection is accepted is a matter of luck, and 6 %.
     churn("churn", 300, 7_600.0),
-    ops("nop-1", &["nop", "1"], 2_000, FLOOR, 1010.0),
+    ops("nop-1", &["nop", "1"], 2_000, FLOOR, 940.0),
     ops("nop-128", &["nop", "128"], 12_800, FLOOR, 495.0),
     ops("zero-1", &["zero", "1"], 2_000, FLOOR, 530.0),
     // By the ring, which takes more of ours and less of the kernel's.
     ops("zero-128", &["zero", "128"], 12_800, FLOOR, 750.0),
     ops("read-1", &["read", "1", "4096"], 2_000, FLOOR, 545.0),
     ops("read-32", &["read", "32", "4096"], 3_200, FLOOR, 545.0),
-    ops("write-1", &["write", "1", "4096"], 1_000, FLOOR, 1220.0),
+    ops("write-1", &["write", "1", "4096"], 1_000, FLOOR, 1165.0),
     ops(
         "open-read-close-1",
         &["open-read-close", "1"],
