@@ -1,6 +1,6 @@
 //! Entries in one growing vector, and the lists that thread through it. Knows no time.
 //!
-//! An entry is free, or held by its owner alone, or on exactly one list. Lists are rings: the head's `prev` is the tail, so that a push
+//! An entry is free, or held by its owner alone (who may note a place of its own there), or on exactly one list. Lists are rings: the head's `prev` is the tail, so that a push
 //! at the end needs no second table. An entry is named by its place and a number that is never used twice, so the name of an
 //! entry that has gone can never be taken for its successor in the same place.
 
@@ -18,6 +18,8 @@ pub(crate) type List = u16;
 const NIL: u32 = u32::MAX;
 /// The list of an entry that is on none.
 const NONE: List = List::MAX;
+/// The list of an entry that its owner keeps at a place of its own.
+const KEPT: List = List::MAX - 1;
 /// The number of a free place.
 const FREE: u64 = 0;
 
@@ -71,7 +73,8 @@ impl<T, const LISTS: usize> Arena<T, LISTS> {
         let (index, number) = (self.free, self.last_number);
         let entry = &mut self.entries[index as usize];
         self.free = entry.next;
-        entry.value = Some(value);
+        // A free entry has no value: nothing is dropped, and nothing looks whether it must be.
+        std::mem::forget(entry.value.replace(value));
         entry.when = when;
         entry.number = number;
         self.len += 1;
@@ -149,6 +152,26 @@ impl<T, const LISTS: usize> Arena<T, LISTS> {
         entry.prev = prev;
         entry.next = next;
         entry.list = list;
+    }
+
+    /// Notes where the owner keeps an entry that is on no list.
+    #[inline]
+    pub(crate) fn keep(&mut self, index: u32, place: u32) {
+        let entry = &mut self.entries[index as usize];
+        debug_assert_eq!(entry.list, NONE, "an entry is on one list at most");
+        entry.list = KEPT;
+        entry.prev = place;
+    }
+
+    /// Says where the owner keeps an entry, which is nowhere from now on; `None` if it is on a list, or nowhere.
+    #[inline]
+    pub(crate) fn unkeep(&mut self, index: u32) -> Option<u32> {
+        let entry = &mut self.entries[index as usize];
+        if entry.list != KEPT {
+            return None;
+        }
+        entry.list = NONE;
+        Some(entry.prev)
     }
 
     /// Takes an entry off its list and says which that was.

@@ -45,9 +45,25 @@ impl Registration {
     /// If no timers are entered, or if those that are have been closed.
     #[inline]
     pub(crate) fn poll(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.state, State::Elapsed) {
-            return Poll::Ready(());
+        match self.state {
+            State::Elapsed => return Poll::Ready(()),
+            State::Idle => {
+                // The clone is somebody else's code: it runs before anything is borrowed.
+                let mut waker = Some(cx.waker().clone());
+                let place =
+                    context::with_current(|timers| timers.register_at_once(deadline, &mut waker));
+                if let Some(Some((home, key))) = place {
+                    self.state = State::Waiting { home, key };
+                    return Poll::Pending;
+                }
+            }
+            State::Waiting { .. } => {}
         }
+        self.poll_thoroughly(deadline, cx)
+    }
+
+    /// Polls where more may be to do than to take a place.
+    fn poll_thoroughly(&mut self, deadline: &Deadline, cx: &mut Context<'_>) -> Poll<()> {
         let Some(timers) = context::current() else {
             panic!("a timer was polled outside a runtime: no `Timers` are entered on this thread");
         };

@@ -17,7 +17,7 @@ use crate::clock::{Clock, Source, SystemClock};
 use crate::context::{self, Entered};
 use crate::mailbox::Mailbox;
 use crate::registration::Deadline;
-use crate::wheel::{NANOS_PER_TICK, Wheel, tick_of_deadline};
+use crate::wheel::{Wheel, nanos_between, nanos_of, tick_of_deadline};
 
 /// How many wakers leave the wheel at once.
 const BATCH: usize = 128;
@@ -101,7 +101,7 @@ impl Timers {
                 is_current: Cell::new(true),
                 counted: Cell::new((origin, 0)),
                 fired: Cell::new(None),
-                wheel: RefCell::new(Wheel::new()),
+                wheel: RefCell::new(Wheel::new(origin)),
                 batch: Cell::new(Vec::new()),
                 is_closed: Cell::new(false),
                 id: mailbox.id(),
@@ -175,8 +175,9 @@ impl Timers {
         }
         inner.collect_mail();
         inner.settle();
-        let tick = inner.wheel.borrow_mut().next_tick()?;
-        inner.instant_of(match inner.fired.get() {
+        let wheel = &mut *inner.wheel.borrow_mut();
+        let tick = wheel.next_tick()?;
+        wheel.instant_of(match inner.fired.get() {
             Some(fired) if fired < tick => tick.max(fired.saturating_add(APART)),
             _ => tick,
         })
@@ -224,15 +225,9 @@ impl Timers {
         let inner = &*self.inner;
         inner.collect_mail();
         inner.settle();
-        let nanos = inner.nanos(now).unwrap_or(u64::MAX);
-        let tick = nanos / NANOS_PER_TICK;
-        {
-            let mut wheel = inner.wheel.borrow_mut();
-            wheel.hang_begun_before(nanos);
-            if !wheel.begin_round(tick) {
-                return 0;
-            }
-        }
+        let Some(tick) = inner.wheel.borrow_mut().begin_round(now) else {
+            return 0;
+        };
         let mut batch = inner.batch.take();
         let mut fired = 0;
         let mut panicked = None;
@@ -335,7 +330,7 @@ impl Inner {
         self.is_current.set(true);
         let wheel = &mut *self.wheel.borrow_mut();
         if wheel.has_fresh() || wheel.has_begun() {
-            wheel.settle(self.nanos(now).unwrap_or(u64::MAX));
+            wheel.settle(now);
         }
         now
     }
@@ -368,12 +363,22 @@ impl Inner {
             self.collect_mail();
             wheel = self.wheel.borrow_mut();
         }
-        match deadline {
-            Deadline::At(instant) => wheel.insert(self.tick_of(*instant), waker),
-            Deadline::After(delay) => {
-                wheel.insert_fresh(nanos_of(*delay).unwrap_or(u64::MAX), waker)
-            }
+        insert(&mut wheel, deadline, waker)
+    }
+
+    /// Puts a waker into the wheel where no more than that is to be done: `None` if the deadline has surely passed, if there is no room, or if the
+    /// timers are closed, for then there is no room either. Runs nobody else's code.
+    #[inline]
+    pub(crate) fn register_at_once(
+        &self,
+        deadline: &Deadline,
+        waker: &mut Option<Waker>,
+    ) -> Option<(u64, Key)> {
+        let wheel = &mut *self.wheel.borrow_mut();
+        if self.has_surely_passed(deadline) || wheel.is_full() {
+            return None;
         }
+        Some((self.id, insert(wheel, deadline, waker.take()?)))
     }
 
     /// Makes sure that an entry wakes this waker; `false` if the entry has fired.
@@ -399,8 +404,7 @@ impl Inner {
 
     /// Moves an entry; `false` if it has fired.
     pub(crate) fn reset(&self, key: Key, deadline: Instant) -> bool {
-        let tick = self.tick_of(deadline);
-        self.wheel.borrow_mut().reset(key, tick)
+        self.wheel.borrow_mut().reset(key, deadline)
     }
 
     /// Takes an entry out; the caller drops its waker.
@@ -409,17 +413,12 @@ impl Inner {
         self.wheel.borrow_mut().remove(key)
     }
 
-    /// Returns when a tick is.
-    pub(crate) fn instant_of(&self, tick: u64) -> Option<Instant> {
-        let since = Duration::from_nanos(tick.saturating_mul(NANOS_PER_TICK));
-        self.origin.checked_add(since)
-    }
-
     /// Returns when the earliest timer fires, however long it takes to find out.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn next_instant_exact(&self) -> Option<Instant> {
-        let tick = self.wheel.borrow_mut().next_tick_exact()?;
-        self.instant_of(tick)
+        let wheel = &mut *self.wheel.borrow_mut();
+        let tick = wheel.next_tick_exact()?;
+        wheel.instant_of(tick)
     }
 
     /// Lets fresh timers begin, at the price of a reading of the clock if there are any.
@@ -462,7 +461,7 @@ impl Inner {
         if instant == counted {
             return Some(nanos);
         }
-        let nanos = nanos_of(instant.saturating_duration_since(self.origin))?;
+        let nanos = nanos_between(self.origin, instant)?;
         self.counted.set((instant, nanos));
         Some(nanos)
     }
@@ -482,11 +481,12 @@ impl Drop for Inner {
     }
 }
 
-fn nanos_of(duration: Duration) -> Option<u64> {
-    duration
-        .as_secs()
-        .checked_mul(1_000_000_000)?
-        .checked_add(u64::from(duration.subsec_nanos()))
+#[inline]
+fn insert(wheel: &mut Wheel<Waker>, deadline: &Deadline, waker: Waker) -> Key {
+    match deadline {
+        Deadline::At(instant) => wheel.insert(*instant, waker),
+        Deadline::After(delay) => wheel.insert_fresh(nanos_of(*delay).unwrap_or(u64::MAX), waker),
+    }
 }
 
 /// Does something with each waker, whichever of them panic; keeps the first panic.

@@ -5,13 +5,16 @@
 //! level above, the slots of a level are due in order, and only slots *after* the present digit are ever taken: a level never
 //! wraps. When `elapsed` reaches the first tick of a slot above level 0, its timers move down (they cascade).
 //!
-//! The life of a timer: `fresh` (its delay is known, its beginning is not) → begun (not hung yet) → in a slot → out. One whose tick is known as it comes is laid
-//! `aside` instead, until somebody asks what is due: what is gone by then was never hung. Three by-ways: `due` (its tick was
+//! The life of a timer: `fresh` (its delay is known, its beginning is not) → begun (not hung yet) → in a slot → out. One whose deadline is known as it comes is laid
+//! `aside` instead, until somebody asks what is due: what is gone by then was never hung, nor its tick reckoned. Three by-ways: `due` (its tick was
 //! past when it came), `firing` (due, and about to leave), `never` (beyond the last tick).
 //!
 //! The first tick of a slot is a poor answer to "when next?": above level 0 it wakes the thread for nothing but a cascade. So each slot keeps its
 //! smallest tick. Inserts keep it exact; when the smallest one leaves, it is marked stale and looked up again, once, and among a
 //! few entries only. A long list keeps the old answer, which is early, at the cost of one wake for nothing a slot.
+use std::mem;
+use std::time::{Duration, Instant};
+
 use crate::arena::{Arena, Key, List};
 
 /// How long a tick lasts: half a millisecond, so that an idle thread wakes within a millisecond of a deadline with room to spare.
@@ -28,8 +31,10 @@ const FIRING: List = DUE + 1;
 /// Two lists that take turns: while the timers of one wait for a reading of the clock, those of the other have had theirs.
 const FRESH: [List; 2] = [DUE + 2, DUE + 3];
 const BEYOND: List = DUE + 4;
-const ASIDE: List = DUE + 5;
-const LISTS: usize = ASIDE as usize + 1;
+const LISTS: usize = BEYOND as usize + 1;
+
+/// So many timers are laid aside at most.
+const MOST_ASIDE: usize = 256;
 
 /// How many entries `next_tick` looks at, at most, to freshen the smallest tick of a slot.
 const LOOK_AT: usize = 32;
@@ -43,9 +48,38 @@ pub(crate) fn tick_of_deadline(nanos: u64) -> u64 {
     }
 }
 
+/// Returns the nanoseconds from one instant to another, none if that is before it; `None` if they are more than a `u64` holds (584 years).
+#[inline]
+pub(crate) fn nanos_between(origin: Instant, instant: Instant) -> Option<u64> {
+    nanos_of(instant.saturating_duration_since(origin))
+}
+
+#[inline]
+pub(crate) fn nanos_of(duration: Duration) -> Option<u64> {
+    duration
+        .as_secs()
+        .checked_mul(1_000_000_000)?
+        .checked_add(u64::from(duration.subsec_nanos()))
+}
+
+/// A timer that is laid aside.
+struct Aside {
+    deadline: Instant,
+    /// `None` once it has gone.
+    index: Option<u32>,
+}
+
 /// Timers by tick, each with a value that comes out when it fires.
 pub(crate) struct Wheel<T> {
     arena: Arena<T, LISTS>,
+    /// When tick 0 was.
+    origin: Instant,
+    /// Those that are in no slot yet, in the order in which they came.
+    aside: Vec<Aside>,
+    /// When the last round was that looked into the slots: a deadline after that has a tick after `elapsed`.
+    looked: Instant,
+    /// Before that no slot is due. As early as `origin`, it says nothing.
+    quiet_until: Instant,
     /// Every tick up to here, itself included, is done.
     elapsed: u64,
     /// Which slots hold timers, a word a level.
@@ -57,13 +91,17 @@ pub(crate) struct Wheel<T> {
     /// Which of the `FRESH` lists takes new timers.
     fresh: usize,
     /// When those of the other one began, if there are any.
-    begun: Option<u64>,
+    begun: Option<Instant>,
 }
 
 impl<T> Wheel<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(origin: Instant) -> Self {
         Wheel {
             arena: Arena::new(),
+            origin,
+            aside: Vec::new(),
+            looked: origin,
+            quiet_until: origin,
             elapsed: 0,
             occupied: [0; LEVELS],
             stale: [0; LEVELS],
@@ -75,6 +113,12 @@ impl<T> Wheel<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.arena.len()
+    }
+
+    /// How many are laid aside, those that have gone among them.
+    #[cfg(test)]
+    pub(crate) fn aside(&self) -> usize {
+        self.aside.len()
     }
 
     /// Says whether the next insert must take new memory.
@@ -99,11 +143,11 @@ impl<T> Wheel<T> {
         self.begun.is_some() && !self.arena.is_list_empty(FRESH[1 - self.fresh])
     }
 
-    /// Adds a timer for a tick.
+    /// Adds a timer for a deadline.
     #[inline]
-    pub(crate) fn insert(&mut self, tick: u64, value: T) -> Key {
-        let (index, key) = self.arena.insert(value, tick);
-        self.lay_aside(index, tick);
+    pub(crate) fn insert(&mut self, deadline: Instant, value: T) -> Key {
+        let (index, key) = self.arena.insert(value, NEVER);
+        self.lay_aside(index, deadline);
         key
     }
 
@@ -118,20 +162,20 @@ impl<T> Wheel<T> {
     /// Lets the fresh timers begin now. They are hung in their slots by the next call, or when somebody asks for the next tick: a
     /// timer that is gone by then, as most limits are, was never hung.
     #[inline]
-    pub(crate) fn settle(&mut self, now_nanos: u64) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         if self.has_begun() {
             self.hang_begun();
         }
         if self.has_fresh() {
-            self.begun = Some(now_nanos);
+            self.begun = Some(now);
             self.fresh = 1 - self.fresh;
         }
     }
 
-    /// Hangs the timers that began before `now_nanos`; others cannot be due then.
+    /// Hangs the timers that began before `now`; others cannot be due then.
     #[inline]
-    pub(crate) fn hang_begun_before(&mut self, now_nanos: u64) {
-        if self.has_begun() && self.begun.is_some_and(|begun| begun < now_nanos) {
+    fn hang_begun_before(&mut self, now: Instant) {
+        if self.has_begun() && self.begun.is_some_and(|begun| begun < now) {
             self.hang_begun();
         }
     }
@@ -141,6 +185,7 @@ impl<T> Wheel<T> {
         let Some(begun) = self.begun.take() else {
             return;
         };
+        let begun = nanos_between(self.origin, begun).unwrap_or(u64::MAX);
         while let Some(index) = self.arena.pop_front(FRESH[1 - self.fresh]) {
             let delay = self.arena.when(index);
             let tick = tick_of_deadline(begun.saturating_add(delay));
@@ -158,9 +203,17 @@ impl<T> Wheel<T> {
     /// Hangs the timers that were laid aside. `elapsed` moves on only behind this, so none of them is overtaken.
     #[inline]
     fn hang_aside(&mut self) {
-        while let Some(index) = self.arena.pop_front(ASIDE) {
-            self.place(index, self.arena.when(index));
+        if self.aside.is_empty() {
+            return;
         }
+        let mut aside = mem::take(&mut self.aside);
+        for Aside { deadline, index } in aside.drain(..) {
+            if let Some(index) = index {
+                self.arena.unkeep(index);
+                self.place_at(index, deadline);
+            }
+        }
+        self.aside = aside;
     }
 
     /// Takes a timer out; `None` if it has fired.
@@ -171,14 +224,13 @@ impl<T> Wheel<T> {
         self.arena.remove(index)
     }
 
-    /// Moves a timer to another tick; `false` if it has fired.
-    pub(crate) fn reset(&mut self, key: Key, tick: u64) -> bool {
+    /// Moves a timer to another deadline; `false` if it has fired.
+    pub(crate) fn reset(&mut self, key: Key, deadline: Instant) -> bool {
         let Some(index) = self.arena.resolve(key) else {
             return false;
         };
         self.detach(index);
-        self.arena.set_when(index, tick);
-        self.lay_aside(index, tick);
+        self.lay_aside(index, deadline);
         true
     }
 
@@ -188,25 +240,45 @@ impl<T> Wheel<T> {
         self.arena.value_mut(index)
     }
 
-    /// Begins a round of `pop_due` up to tick `now`: timers that become due by an insert during the round wait for the next one.
-    /// `false`: there is nothing to be done, and so all is done up to `now`.
+    /// Begins a round of `pop_due` up to `now`, and says up to which tick that is: timers that become due by an insert during the round wait for the next one.
+    /// `None`: there is nothing to be done.
     #[inline]
-    pub(crate) fn begin_round(&mut self, now: u64) -> bool {
+    pub(crate) fn begin_round(&mut self, now: Instant) -> Option<u64> {
+        self.hang_begun_before(now);
+        if now < self.quiet_until && self.aside.is_empty() {
+            return None;
+        }
+        self.look(now)
+    }
+
+    /// Begins a round that has to look what is due.
+    fn look(&mut self, now: Instant) -> Option<u64> {
         self.hang_aside();
+        self.looked = self.looked.max(now);
+        let tick = nanos_between(self.origin, now).unwrap_or(u64::MAX) / NANOS_PER_TICK;
         if !self.arena.is_list_empty(DUE) {
             self.fire_due();
         }
         if !self.arena.is_list_empty(FIRING) {
-            return true;
+            return Some(tick);
         }
-        let reaches = match self.first_slot() {
-            Some((level, slot)) => self.slot_start(level, slot) <= now,
-            None => false,
-        };
-        if !reaches {
-            self.elapsed = self.elapsed.max(now);
+        let next = self
+            .first_slot()
+            .map(|(level, slot)| self.slot_start(level, slot));
+        if next.is_some_and(|next| next <= tick) {
+            return Some(tick);
         }
-        reaches
+        self.elapsed = self.elapsed.max(tick);
+        // Some hundred years from now it looks again.
+        let next = self.instant_of(next.unwrap_or(NEVER));
+        self.quiet_until = next.unwrap_or(self.origin);
+        None
+    }
+
+    /// Returns when a tick is.
+    pub(crate) fn instant_of(&self, tick: u64) -> Option<Instant> {
+        let since = Duration::from_nanos(tick.saturating_mul(NANOS_PER_TICK));
+        self.origin.checked_add(since)
     }
 
     /// Lets those that were due as they came fire.
@@ -275,6 +347,7 @@ impl<T> Wheel<T> {
         self.occupied = [0; LEVELS];
         self.stale = [0; LEVELS];
         self.begun = None;
+        self.aside = Vec::new();
         self.arena.clear()
     }
 
@@ -290,13 +363,35 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Keeps an entry until somebody asks; one that is due already says so at once.
+    /// Keeps an entry until somebody asks; one that may be due already is hung at once.
     #[inline]
-    fn lay_aside(&mut self, index: u32, tick: u64) {
-        match tick > self.elapsed {
-            true => self.arena.push_back(index, ASIDE),
-            false => self.place(index, tick),
+    fn lay_aside(&mut self, index: u32, deadline: Instant) {
+        if deadline <= self.looked {
+            return self.place_at(index, deadline);
         }
+        if self.aside.len() >= MOST_ASIDE {
+            self.hang_aside();
+        }
+        self.arena.keep(index, self.aside.len() as u32);
+        let index = Some(index);
+        self.aside.push(Aside { deadline, index });
+    }
+
+    /// Strikes off the timer that was laid aside at a place.
+    #[inline]
+    fn leave_aside(&mut self, place: u32) {
+        if place as usize + 1 == self.aside.len() {
+            self.aside.pop();
+        } else if let Some(aside) = self.aside.get_mut(place as usize) {
+            aside.index = None;
+        }
+    }
+
+    /// Hangs an entry where its deadline belongs.
+    fn place_at(&mut self, index: u32, deadline: Instant) {
+        let tick = tick_of_deadline(nanos_between(self.origin, deadline).unwrap_or(u64::MAX));
+        self.arena.set_when(index, tick);
+        self.place(index, tick);
     }
 
     /// Hangs an entry where its tick belongs.
@@ -305,6 +400,7 @@ impl<T> Wheel<T> {
         if tick == NEVER {
             self.arena.push_back(index, BEYOND);
         } else if tick <= self.elapsed {
+            self.quiet_until = self.origin;
             self.arena.push_back(index, DUE);
         } else {
             self.hang(index, tick);
@@ -327,12 +423,21 @@ impl<T> Wheel<T> {
             }
         }
         self.occupied[level] |= 1 << slot;
+        self.quiet_until = self.origin;
         self.arena.push_back(index, list);
     }
 
     /// Takes an entry off whatever list it is on.
     #[inline]
     fn detach(&mut self, index: u32) {
+        match self.arena.unkeep(index) {
+            Some(place) => self.leave_aside(place),
+            None => self.unhang(index),
+        }
+    }
+
+    /// Takes an entry off its list.
+    fn unhang(&mut self, index: u32) {
         let tick = self.arena.when(index);
         let list = self.arena.unlink(index);
         if list < DUE {

@@ -118,9 +118,9 @@ const ROWS: &[Row] = &[
         &["timeout", "yield", "1000"],
         10_000,
         MINI,
-        860.0,
+        726.0,
     ),
-    ops("timer-among-1k", &["timer", "1000"], 10_000, MINI, 512.0),
+    ops("timer-among-1k", &["timer", "1000"], 10_000, MINI, 456.0),
 ];
 
 /// Counts all rows. What takes more than its bound is an error, after all have been counted.

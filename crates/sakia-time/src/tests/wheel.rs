@@ -1,4 +1,7 @@
 //! The wheel against a model that a child could check: a list that is searched from end to end.
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use crate::arena::Key;
@@ -48,6 +51,21 @@ fn last_tick() -> u64 {
     tick_of_deadline(u64::MAX - 1)
 }
 
+/// The instant of a tick, and for `NEVER` one that is too far away.
+fn at(tick: u64) -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let since = match tick {
+        NEVER => Duration::from_secs(600 * 366 * 86_400),
+        tick => Duration::from_nanos(tick.saturating_mul(NANOS_PER_TICK).min(u64::MAX - 1)),
+    };
+    *ORIGIN.get_or_init(Instant::now) + since
+}
+
+/// Begins a round, and says whether something is due. (The last tick is that of the deadlines just before the end of time, which no clock reaches.)
+fn begin_round<T>(wheel: &mut Wheel<T>, now: u64) -> bool {
+    wheel.begin_round(at(now)).is_some() || now == last_tick()
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Timer {
     name: usize,
@@ -67,7 +85,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         Pair {
-            wheel: Wheel::new(),
+            wheel: Wheel::new(at(0)),
             model: Vec::new(),
             gone: Vec::new(),
             now: 0,
@@ -96,17 +114,17 @@ impl Pair {
         match step {
             Step::Insert(distance) => {
                 let tick = self.tick_after(distance);
-                self.add(tick, |wheel, name| wheel.insert(tick, name));
+                self.add(tick, |wheel, name| wheel.insert(at(tick), name));
             }
             Step::InsertFresh(distance) => {
                 let tick = self.tick_after(distance);
                 let nanos = distance.saturating_mul(NANOS_PER_TICK);
-                let now = self.now.saturating_mul(NANOS_PER_TICK);
+                let now = self.now.saturating_mul(NANOS_PER_TICK).min(u64::MAX - 1);
                 let is_never = now.checked_add(nanos).is_none_or(|sum| sum == u64::MAX);
                 let tick = if is_never { NEVER } else { tick };
                 self.add(tick, |wheel, name| wheel.insert_fresh(nanos, name));
                 assert!(self.wheel.has_fresh());
-                self.wheel.settle(now);
+                self.wheel.settle(at(self.now));
                 assert!(!self.wheel.has_fresh());
             }
             Step::Remove(which) if !self.model.is_empty() => {
@@ -118,7 +136,7 @@ impl Pair {
                 let tick = self.tick_after(distance);
                 let which = which % self.model.len();
                 self.model[which].tick = tick;
-                assert!(self.wheel.reset(self.model[which].key, tick));
+                assert!(self.wheel.reset(self.model[which].key, at(tick)));
             }
             Step::Remove(_) | Step::Reset(..) => {}
             Step::Advance(distance) => {
@@ -144,9 +162,9 @@ impl Pair {
     fn advance(&mut self, to: u64) {
         let from = self.now;
         self.now = to;
-        self.wheel.begin_round(to);
+        let is_due = begin_round(&mut self.wheel, to);
         let mut last = 0;
-        while let Some(name) = self.wheel.pop_due(to) {
+        while let Some(name) = is_due.then(|| self.wheel.pop_due(to)).flatten() {
             let found = self.model.iter().position(|timer| timer.name == name);
             let timer = self.model.swap_remove(found.expect("it fired once only"));
             assert!(timer.tick <= to, "{timer:?} fired at {to}, early");
@@ -210,15 +228,15 @@ proptest! {
 }
 
 fn drain(wheel: &mut Wheel<u64>, now: u64) -> Vec<u64> {
-    wheel.begin_round(now);
-    std::iter::from_fn(|| wheel.pop_due(now)).collect()
+    let is_due = begin_round(wheel, now);
+    std::iter::from_fn(|| is_due.then(|| wheel.pop_due(now))?).collect()
 }
 
 #[test]
 fn timers_of_one_tick_fire_in_the_order_in_which_they_were_set() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::new(at(0));
     for name in 0..10 {
-        wheel.insert(70, name);
+        wheel.insert(at(70), name);
     }
     assert_eq!(drain(&mut wheel, 69), []);
     assert_eq!(drain(&mut wheel, 70), (0..10).collect::<Vec<_>>());
@@ -229,10 +247,11 @@ fn each_edge_of_each_level_fires_on_its_tick_and_not_before() {
     for level in 1..8 {
         let edge = 64_u64.pow(level);
         for start in [0, 1, 63, 64, edge - 1] {
-            for tick in [edge - 1, edge, edge + 1, 2 * edge, 64 * edge - 1] {
-                let mut wheel = Wheel::new();
+            let ticks = [edge - 1, edge, edge + 1, 2 * edge, 64 * edge - 1];
+            for tick in ticks.into_iter().filter(|&tick| tick <= last_tick()) {
+                let mut wheel = Wheel::new(at(0));
                 drain(&mut wheel, start);
-                wheel.insert(tick, tick);
+                wheel.insert(at(tick), tick);
                 assert_eq!(wheel.next_tick(), Some(tick.max(start)));
                 if tick > start {
                     assert_eq!(drain(&mut wheel, tick - 1), [], "{tick} from {start}");
@@ -246,13 +265,13 @@ fn each_edge_of_each_level_fires_on_its_tick_and_not_before() {
 
 #[test]
 fn a_timer_that_becomes_due_during_a_round_waits_for_the_next_one() {
-    let mut wheel = Wheel::new();
-    wheel.insert(5, 0);
-    assert!(wheel.begin_round(10));
+    let mut wheel = Wheel::new(at(0));
+    wheel.insert(at(5), 0);
+    assert_eq!(wheel.begin_round(at(10)), Some(10));
     let mut rounds = 0;
     while let Some(name) = wheel.pop_due(10) {
         rounds += 1;
-        wheel.insert(5, name + 1);
+        wheel.insert(at(5), name + 1);
     }
     assert_eq!(rounds, 1);
     assert_eq!(drain(&mut wheel, 10), [1]);
@@ -260,12 +279,12 @@ fn a_timer_that_becomes_due_during_a_round_waits_for_the_next_one() {
 
 #[test]
 fn a_timer_that_is_set_during_a_round_for_a_later_tick_of_it_is_not_overtaken() {
-    let mut wheel = Wheel::new();
-    wheel.insert(5, 0);
-    assert!(wheel.begin_round(10));
+    let mut wheel = Wheel::new(at(0));
+    wheel.insert(at(5), 0);
+    assert_eq!(wheel.begin_round(at(10)), Some(10));
     assert_eq!(wheel.pop_due(10), Some(0));
     // All is done up to tick 5, and will be up to tick 10.
-    wheel.insert(7, 1);
+    wheel.insert(at(7), 1);
     assert_eq!(wheel.pop_due(10), Some(1));
     assert_eq!(wheel.pop_due(10), None);
     assert!(wheel.is_done(7));
@@ -273,9 +292,9 @@ fn a_timer_that_is_set_during_a_round_for_a_later_tick_of_it_is_not_overtaken() 
 
 #[test]
 fn a_timer_whose_tick_was_past_as_it_came_is_not_done_before_it_has_fired() {
-    let mut wheel = Wheel::new();
+    let mut wheel = Wheel::new(at(0));
     drain(&mut wheel, 10);
-    wheel.insert(10, 0);
+    wheel.insert(at(10), 0);
     assert!(!wheel.is_done(10));
     assert_eq!(drain(&mut wheel, 10), [0]);
     assert!(wheel.is_done(10));
@@ -284,11 +303,11 @@ fn a_timer_whose_tick_was_past_as_it_came_is_not_done_before_it_has_fired() {
 #[test]
 fn the_last_tick_fires_and_never_does_not() {
     let last = last_tick();
-    let mut wheel = Wheel::new();
-    wheel.insert(last, 1);
-    wheel.insert(NEVER, 2);
+    let mut wheel = Wheel::new(at(0));
+    wheel.insert(at(last), 1);
+    wheel.insert(at(NEVER), 2);
     wheel.insert_fresh(u64::MAX, 3);
-    wheel.settle(12345);
+    wheel.settle(at(1));
     assert_eq!(wheel.next_tick(), Some(last));
     assert_eq!(drain(&mut wheel, last - 1), []);
     assert_eq!(drain(&mut wheel, last), [1]);
@@ -298,8 +317,10 @@ fn the_last_tick_fires_and_never_does_not() {
 
 #[test]
 fn a_long_slot_whose_earliest_timers_left_costs_one_idle_wake_a_level_at_most() {
-    let mut wheel = Wheel::new();
-    let keys: Vec<_> = (0..50_000).map(|n| wheel.insert(300_000 + n, n)).collect();
+    let mut wheel = Wheel::new(at(0));
+    let keys: Vec<_> = (0..50_000)
+        .map(|n| wheel.insert(at(300_000 + n), n))
+        .collect();
     for key in &keys[..40_000] {
         wheel.remove(*key);
     }
@@ -319,10 +340,68 @@ fn a_long_slot_whose_earliest_timers_left_costs_one_idle_wake_a_level_at_most() 
 
 #[test]
 fn with_few_timers_in_a_slot_the_next_tick_stays_exact_when_the_earliest_leaves() {
-    let mut wheel = Wheel::new();
-    let first = wheel.insert(5000, 0);
-    wheel.insert(6000, 1);
+    let mut wheel = Wheel::new(at(0));
+    let first = wheel.insert(at(5000), 0);
+    wheel.insert(at(6000), 1);
     assert_eq!(wheel.next_tick(), Some(5000));
     wheel.remove(first);
     assert_eq!(wheel.next_tick(), Some(6000));
+}
+
+#[test]
+fn timers_that_were_laid_aside_leave_in_any_order_and_fire_in_the_order_in_which_they_were_set() {
+    for gone in 0..8_usize {
+        let mut wheel = Wheel::new(at(0));
+        let keys = [0, 1, 2].map(|name| wheel.insert(at(70), name));
+        let gone = (0..3).filter(|which| gone & (1 << which) != 0);
+        for which in gone.clone() {
+            assert_eq!(wheel.remove(keys[which]), Some(which as u64));
+        }
+        wheel.insert(at(70), 3);
+        let left = (0..4).filter(|&which| !gone.clone().any(|gone| gone == which));
+        let left: Vec<_> = left.map(|which| which as u64).collect();
+        assert_eq!(drain(&mut wheel, 70), left);
+        assert_eq!(wheel.len(), 0);
+    }
+}
+
+#[test]
+fn no_more_are_laid_aside_than_there_is_room_for() {
+    let mut wheel = Wheel::new(at(0));
+    let mut last = None;
+    for name in 0..1000 {
+        // One comes before the one before it goes.
+        let key = wheel.insert(at(70), name);
+        if let Some(before) = last.replace(key) {
+            assert_eq!(wheel.remove(before), Some(name - 1));
+        }
+        assert!(wheel.aside() <= 256);
+    }
+    assert_eq!(drain(&mut wheel, 70), [999]);
+}
+
+#[test]
+fn a_wheel_that_is_quiet_wakes_for_what_comes_then() {
+    let mut wheel = Wheel::new(at(0));
+    wheel.insert(at(100), 0);
+    assert_eq!(drain(&mut wheel, 1), []);
+    assert_eq!(drain(&mut wheel, 2), [], "nothing is due before tick 64");
+    wheel.insert(at(3), 1);
+    wheel.insert_fresh(2 * NANOS_PER_TICK, 2);
+    wheel.settle(at(2));
+    assert_eq!(drain(&mut wheel, 3), [1]);
+    assert_eq!(drain(&mut wheel, 4), [2]);
+    assert_eq!(drain(&mut wheel, 5), []);
+    wheel.insert_fresh(NANOS_PER_TICK, 3);
+    wheel.settle(at(5));
+    assert_eq!(drain(&mut wheel, 6), [3], "it was hung as it had begun");
+    assert_eq!(drain(&mut wheel, 7), []);
+    wheel.insert(at(8), 4);
+    assert_eq!(wheel.next_tick(), Some(8));
+    assert_eq!(drain(&mut wheel, 8), [4], "it was hung as somebody asked");
+    assert_eq!(drain(&mut wheel, 9), []);
+    wheel.insert(at(10), 5);
+    assert_eq!(drain(&mut wheel, 10), [5], "it was still aside");
+    assert_eq!(drain(&mut wheel, 99), []);
+    assert_eq!(drain(&mut wheel, 100), [0]);
 }
