@@ -54,3 +54,27 @@ impl Adopts {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_is_adopted_and_the_error_of_a_failure_is_not() {
+        let adopts = Adopts::new(Yields::Descriptor(Kind::File), 0);
+        for (res, raw) in [
+            (-libc::ECANCELED, None),
+            (-1, None),
+            (0, Some(0)),
+            (7, Some(7)),
+        ] {
+            let cqe = Cqe {
+                res,
+                ..Cqe::default()
+            };
+            let fd = adopts.adopt(cqe).take_fd();
+            // None of them is this test's: they are not to be closed.
+            assert_eq!(fd.map(KernelFd::into_raw), raw);
+        }
+    }
+}

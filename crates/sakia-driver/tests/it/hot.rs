@@ -157,6 +157,21 @@ fn a_stream_that_is_read_in_long_pieces_goes_by_the_ring_though_it_has_more() {
 }
 
 #[test]
+fn what_is_longer_than_a_piece_is_sent_by_the_ring_though_the_stream_is_hot() {
+    const PIECE: usize = 16 << 10;
+    let driver = driver();
+    let (fd, mut peer) = hot(&driver, b"0abcd");
+    assert_eq!(send(&driver, &fd, &[1; PIECE]), tells());
+    assert!(!send(&driver, &fd, &[2; PIECE + 1]));
+    let mut got = [0; 2 * PIECE + 1];
+    peer.read_exact(&mut got).unwrap();
+    assert!(got[..PIECE].iter().all(|byte| *byte == 1));
+    assert!(got[PIECE..].iter().all(|byte| *byte == 2));
+    drop(fd);
+    end(&driver);
+}
+
+#[test]
 fn what_an_op_of_the_users_own_sends_into_a_hot_stream_goes_by_the_ring() {
     let driver = driver();
     let (fd, mut peer) = hot(&driver, b"0abcd");
