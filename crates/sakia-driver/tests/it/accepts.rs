@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use sakia_driver::{Fd, Kind, Park, ops};
 
 use crate::help::{
-    Count, adopt, alone, block_on, driver, end, is_readable, open_fds, poll, poll_by, turn_for,
-    turns,
+    Count, adopt, alone, block_on, driver, end, is_readable, limit_fds, open_fds, poll, poll_by,
+    turn_for, turns,
 };
 
 fn listener(driver: &std::rc::Rc<sakia_driver::Driver>) -> (Fd, std::net::SocketAddr) {
@@ -195,12 +195,7 @@ fn an_accept_without_descriptors_waits_and_does_not_spin() {
         let (listener, addr) = listener(&driver);
         let _client = TcpStream::connect(addr).unwrap();
         let mut hoard = Vec::new();
-        let limit = libc::rlimit {
-            rlim_cur: 100,
-            rlim_max: 100,
-        };
-        // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        limit_fds(100);
         while let Ok(file) = std::fs::File::open("/dev/null") {
             hoard.push(file);
         }

@@ -1,12 +1,17 @@
 //! A forked child: it is refused, and neither its drops nor its exit touch the ring or the peers.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sakia_driver::{Kind, Park, ops};
 
-use crate::help::{adopt, alone, block_on, driver, end, fork, is_readable, pair, poll, turns};
+use crate::help::{
+    adopt, alone, block_on, busy_stream, driver, end, fork, is_readable, knows, pair, poll,
+    sees_the_end, turns,
+};
 
 #[test]
 fn a_child_is_refused_and_its_drops_touch_neither_ring_nor_peers() {
@@ -117,6 +122,70 @@ fn what_a_child_drops_does_not_end_the_rest_of_its_parent() {
         assert_eq!(status, 0, "the child did not end well");
         assert!(!is_readable(&wake, Duration::from_millis(50)));
         drop((read, ours));
+        end(&driver);
+    });
+}
+
+#[test]
+fn children_that_exit_or_execute_leave_the_slots_of_busy_streams_and_their_end_to_the_parent() {
+    alone(|| {
+        let driver = driver();
+        let (ours, mut peer) = busy_stream(&driver);
+        let (other, other_peer) = busy_stream(&driver);
+        let mut others = Some((ours.clone(), other));
+        let status = fork(|| {
+            drop(others.take());
+            0
+        });
+        assert_eq!(status, 0, "the child did not end well");
+        knows(&driver, 2, 0);
+        block_on(&driver, ops::send_all(&ours, "still")).0.unwrap();
+        let mut got = [0; 5];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"still");
+
+        // One that runs on, as another program.
+        let mut cat = Command::new("cat");
+        cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut cat = cat.spawn().unwrap();
+        cat.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+        let answer = cat.stdout.as_mut().unwrap().read_exact(&mut [0]);
+        answer.expect("it runs, and nothing of ours is open in it");
+        drop((ours, others));
+        sees_the_end(peer);
+        sees_the_end(other_peer);
+        knows(&driver, 0, 0);
+        assert!(
+            cat.try_wait().unwrap().is_none(),
+            "it was there all the time"
+        );
+        drop(cat.stdin.take());
+        assert!(cat.wait().unwrap().success());
+        end(&driver);
+    });
+}
+
+#[test]
+fn a_child_that_has_a_copy_of_a_busy_stream_alone_keeps_it_open_and_no_slot_does_after() {
+    alone(|| {
+        let driver = driver();
+        let (ours, peer) = busy_stream(&driver);
+        let (mut told, tell) = std::io::pipe().unwrap();
+        let (wait, go) = std::io::pipe().unwrap();
+        let child = std::thread::spawn(move || {
+            fork(|| {
+                (&tell).write_all(b"!").unwrap();
+                i32::from(!is_readable(&wait, Duration::from_secs(10)))
+            })
+        });
+        told.read_exact(&mut [0]).unwrap();
+        drop(ours);
+        knows(&driver, 0, 0);
+        let early = is_readable(&peer, Duration::from_millis(50));
+        assert!(!early, "the child has a copy");
+        (&go).write_all(b"!").unwrap();
+        assert_eq!(child.join().unwrap(), 0);
+        sees_the_end(peer);
         end(&driver);
     });
 }

@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
@@ -13,9 +14,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use sakia_buf::{IoBuf, IoBufMut};
+use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{
     Cancel, Completion, Config, Drained, Driver, Fd, Holds, Kind, Op, Park, Sqe, Unparker, opcode,
+    ops,
 };
 
 /// A driver with a ring of this many entries.
@@ -373,6 +375,87 @@ pub fn make_fifo(path: &std::path::Path) {
     // SAFETY: a C string of ours, and an integer.
     let failed = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
     assert_eq!(failed, 0);
+}
+
+/// How many files, and how many pieces of memory, the driver's ring knows, as the kernel tells it; `None` where it is no ring.
+pub fn known(driver: &Rc<Driver>) -> Option<(usize, usize)> {
+    let ring = driver.fds().into_iter().find(|fd| fd.kind == Kind::Ring)?;
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", ring.number)).ok()?;
+    let listed = |head: &str| {
+        let below = text.lines().skip_while(|line| !line.starts_with(head));
+        let slots = below.skip(1).map_while(|line| line.split_once(':'));
+        let slots = slots.take_while(|(number, _)| number.trim().parse::<u32>().is_ok());
+        slots.filter(|(_, what)| what.trim() != "<none>").count()
+    };
+    text.contains("UserFiles")
+        .then(|| (listed("UserFiles:"), listed("UserBufs:")))
+}
+
+/// Whether files are registered here: on a ring, and a kernel whose slots let go of a file at once and which says so (Linux 6.15).
+pub fn registers(driver: &Rc<Driver>) -> bool {
+    known(driver).is_some() && kernel_release() >= (6, 15)
+}
+
+/// What the ring knows is this, if there is a ring.
+#[track_caller]
+pub fn knows(driver: &Rc<Driver>, files: usize, pieces: usize) {
+    if let Some(known) = known(driver) {
+        let files = if registers(driver) { files } else { 0 };
+        assert_eq!(known, (files, pieces), "files and pieces of memory");
+    }
+}
+
+/// Whether the peer is told the end now, and has nothing left before it.
+#[track_caller]
+pub fn sees_the_end(mut peer: impl Read + AsFd) {
+    assert!(is_readable(&peer, Duration::ZERO), "at once");
+    assert_eq!(peer.read(&mut [0]).expect("the end"), 0);
+}
+
+/// So many ops that have gone by the ring make a descriptor busy.
+pub const BUSY: usize = 128;
+
+/// Makes a descriptor busy, by ops each of which gives its peer a byte: then it is registered, if there is room.
+pub fn keep_busy<F>(driver: &Rc<Driver>, peer: &mut impl Read, write: impl Fn() -> F)
+where
+    F: Future<Output = BufResult<usize, &'static str>>,
+{
+    for _ in 0..BUSY {
+        let (n, _) = block_on(driver, write());
+        assert_eq!(n.expect("there is room"), 1);
+    }
+    let mut all = [0; BUSY];
+    peer.read_exact(&mut all).expect("all of it");
+    assert_eq!(all, [b'x'; BUSY]);
+}
+
+/// A stream that is busy, and its peer.
+pub fn busy_stream(driver: &Rc<Driver>) -> (Fd, UnixStream) {
+    let (fd, mut peer) = pair(driver);
+    keep_busy(driver, &mut peer, || ops::send(&fd, "x"));
+    (fd, peer)
+}
+
+/// All ways in which a handle ends.
+pub const ENDS: [fn(&Rc<Driver>, Fd); 3] = [
+    |_, fd| drop(fd),
+    |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
+    |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
+];
+
+/// How many descriptors the process may have open; answers how many it could before.
+pub fn limit_fds(count: u64) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: getrlimit(2) writes, and setrlimit(2) reads, one struct of ours.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        let before = std::mem::replace(&mut limit.rlim_cur, count);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+        before
+    }
 }
 
 /// A send(2) of four bytes, as an op of the user's own.

@@ -1,6 +1,7 @@
 //! What the driver promises, as claims that can fail. One module a subject; helpers stand in `help`.
 
 mod accepts;
+mod busy;
 mod cancels;
 mod clones;
 mod closes;

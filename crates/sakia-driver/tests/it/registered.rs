@@ -1,7 +1,6 @@
 //! Registered files and buffers: the ops are those of any, the ring lets go of a file when its descriptor ends, and of memory when nobody has any of it.
 
-use std::io::{PipeWriter, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{PipeWriter, Write};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +9,8 @@ use sakia_buf::{BufResult, IoBuf, IoBufMut};
 use sakia_driver::{Driver, Fd, Kind, RegisteredBuf, RegisteredBufs, ops};
 
 use crate::help::{
-    Count, adopt, alone, block_on, driver, end, kernel_release, pair, poll, poll_by, turns,
+    Count, ENDS, adopt, alone, block_on, driver, end, keep_busy, known, knows, poll, poll_by,
+    registers, sees_the_end, turns,
 };
 
 /// A read at a place.
@@ -32,34 +32,6 @@ fn filled(bufs: &RegisteredBufs, bytes: &[u8]) -> RegisteredBuf {
     buf
 }
 
-/// How many files, and how many pieces of memory, the driver's ring knows, as the kernel tells it; `None` where it is no ring.
-fn known(driver: &Rc<Driver>) -> Option<(usize, usize)> {
-    let ring = driver.fds().into_iter().find(|fd| fd.kind == Kind::Ring)?;
-    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", ring.number)).ok()?;
-    let listed = |head: &str| {
-        let below = text.lines().skip_while(|line| !line.starts_with(head));
-        let slots = below.skip(1).map_while(|line| line.split_once(':'));
-        let slots = slots.take_while(|(number, _)| number.trim().parse::<u32>().is_ok());
-        slots.filter(|(_, what)| what.trim() != "<none>").count()
-    };
-    text.contains("UserFiles")
-        .then(|| (listed("UserFiles:"), listed("UserBufs:")))
-}
-
-/// Whether files are registered here: on a ring, and a kernel whose slots let go of a file at once and which says so (Linux 6.15).
-fn registers(driver: &Rc<Driver>) -> bool {
-    known(driver).is_some() && kernel_release() >= (6, 15)
-}
-
-/// What the ring knows is this, if there is a ring.
-#[track_caller]
-fn knows(driver: &Rc<Driver>, files: usize, pieces: usize) {
-    if let Some(known) = known(driver) {
-        let files = if registers(driver) { files } else { 0 };
-        assert_eq!(known, (files, pieces), "files and pieces of memory");
-    }
-}
-
 /// The writing end of a pipe, registered, and the other, which sees the end when nobody has the first any more.
 fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -74,14 +46,7 @@ fn writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
 fn busy_writer(driver: &Rc<Driver>) -> (Fd, std::io::PipeReader) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let fd = adopt(driver, writer, Kind::Pipe);
-    for files in [0; 127].into_iter().chain([1; 3]) {
-        let (n, _) = block_on(driver, ops::write_at(&fd, "x", 0, HERE));
-        assert_eq!(n.expect("there is room"), 1);
-        knows(driver, files, 0);
-    }
-    let mut all = [0; 130];
-    reader.read_exact(&mut all).expect("all of it");
-    assert_eq!(all, [b'x'; 130]);
+    keep_busy(driver, &mut reader, || ops::write_at(&fd, "x", 0, HERE));
     (fd, reader)
 }
 
@@ -95,12 +60,6 @@ fn reading(driver: &Rc<Driver>, bufs: &RegisteredBufs) -> (PipeWriter, Fd, impl 
     let mut read = ops::read_at(&ours, buf, HERE);
     assert!(poll(driver, &mut read).is_pending());
     (peer, ours, read)
-}
-
-#[track_caller]
-fn sees_the_end(mut reader: std::io::PipeReader) {
-    assert!(crate::help::is_readable(&reader, Duration::ZERO), "at once");
-    assert_eq!(reader.read(&mut [0]).expect("the end"), 0);
 }
 
 #[test]
@@ -141,13 +100,6 @@ fn reads_and_writes_with_a_registered_file_and_buffer_are_those_of_any() {
     knows(&driver, 0, 0);
     end(&driver);
 }
-
-/// All ways in which a handle ends.
-const ENDS: [fn(&Rc<Driver>, Fd); 3] = [
-    |_, fd| drop(fd),
-    |driver, fd| block_on(driver, sakia_driver::close(fd)).unwrap(),
-    |driver, fd| drop(block_on(driver, ops::release(fd)).unwrap()),
-];
 
 #[test]
 fn a_registered_file_is_closed_once_and_at_once_whatever_way_its_handle_ends_and_so_is_a_busy_one()
@@ -208,68 +160,6 @@ fn a_buffer_that_is_dropped_in_flight_is_not_lent_again_before_the_kernel_is_don
     drop(buf);
     knows(&driver, 0, 0);
     end(&driver);
-}
-
-/// A stream that is registered because it is busy, and its peer.
-fn busy_stream(driver: &Rc<Driver>) -> (Fd, UnixStream) {
-    let (fd, mut peer) = pair(driver);
-    for _ in 0..130 {
-        let (sent, _) = block_on(driver, ops::send(&fd, "x"));
-        assert_eq!(sent.expect("there is room"), 1);
-    }
-    let mut all = [0; 130];
-    peer.read_exact(&mut all).unwrap();
-    assert_eq!(all, [b'x'; 130]);
-    (fd, peer)
-}
-
-#[test]
-fn a_busy_stream_is_registered_and_its_peer_sees_the_end_at_once_though_a_receive_is_in_flight() {
-    alone(|| {
-        let driver = driver();
-        let (fd, mut peer) = busy_stream(&driver);
-        knows(&driver, 1, 0);
-        peer.write_all(b"wheel").unwrap();
-        let (n, buf) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(8)));
-        assert_eq!((n.unwrap(), &buf[..]), (5, &b"wheel"[..]));
-        let mut idle = ops::recv(&fd, Vec::with_capacity(8));
-        assert!(poll(&driver, &mut idle).is_pending());
-        turns(&driver, 1);
-        drop(idle);
-        drop(fd);
-        assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
-        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
-        knows(&driver, 0, 0);
-        end(&driver);
-    });
-}
-
-#[test]
-fn more_busy_streams_than_there_are_slots_one_after_another_leave_none_behind() {
-    let driver = driver();
-    for ends in ENDS.into_iter().cycle().take(1100) {
-        let (fd, peer) = busy_stream(&driver);
-        ends(&driver, fd);
-        drop(peer);
-    }
-    let (last, _peer) = busy_stream(&driver);
-    knows(&driver, 1, 0);
-    drop(last);
-    knows(&driver, 0, 0);
-    end(&driver);
-}
-
-#[test]
-fn a_handle_of_a_busy_stream_that_outlives_its_driver_is_the_last_to_hold_the_stream() {
-    alone(|| {
-        let driver = driver();
-        let (fd, mut peer) = busy_stream(&driver);
-        end(&driver);
-        assert!(!crate::help::is_readable(&peer, Duration::ZERO));
-        drop(fd);
-        assert!(crate::help::is_readable(&peer, Duration::ZERO), "at once");
-        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
-    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use sakia_driver::ops::{OpenHow, Patience};
 use sakia_driver::{Config, Driver, Fd, Kind, ops};
 
-use crate::help::{adopt, alone, block_on, end, fill, turn_for};
+use crate::help::{adopt, alone, block_on, end, fill, limit_fds, turn_for};
 
 /// A driver whose kernel has one worker: closes that wait for it are done one after the other.
 fn driver() -> Rc<Driver> {
@@ -127,12 +127,7 @@ fn an_address_that_no_close_gives_back_in_time_is_an_error_and_without_closes_at
 fn a_descriptor_that_a_pending_close_gives_back_opens_the_file() {
     alone(|| {
         let driver = driver();
-        let limit = libc::rlimit {
-            rlim_cur: 100,
-            rlim_max: 100,
-        };
-        // SAFETY: setrlimit reads a struct of ours; the test is alone in its process.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        limit_fds(100);
         let open = || ops::open(None, Path::new("/dev/null"), OpenHow::default()).unwrap();
         // See above.
         let given = (0..10).any(|_| {
