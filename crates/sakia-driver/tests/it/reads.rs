@@ -406,13 +406,13 @@ fn a_read_exact_of_a_file_moves_the_cursor_by_what_it_delivered() {
     end(&driver);
 }
 
+/// A pair, and what is under way on our side of it.
+type Waiting<F> = ((Fd, UnixStream), F);
+
 /// Pairs with a receive under way on each, which all find something at the next turn. Fewer are done by one call than these.
 fn many_that_wait(
     driver: &Rc<Driver>,
-) -> Vec<(
-    (Fd, UnixStream),
-    impl Future<Output = (io::Result<usize>, Vec<u8>)> + Unpin + use<>,
-)> {
+) -> Vec<Waiting<impl Future<Output = (io::Result<usize>, Vec<u8>)> + Unpin + use<>>> {
     let one = |_| {
         let pair = pair(driver);
         let mut receive = ops::recv(&pair.0, room(1));
