@@ -1,9 +1,8 @@
 //! Accepts that are dropped: the connection waits with the listener, in both orders, and no op lingers.
 
-use std::future::Future;
 use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use sakia_driver::{Fd, Kind, Park, ops};
@@ -207,25 +206,11 @@ fn an_accept_without_descriptors_waits_and_does_not_spin() {
         let count = Count::new(Some(&driver));
         let waker = Waker::from(count);
         let mut accept = pin!(ops::accept(&listener, Kind::TcpStream));
-        driver.within(|| {
-            assert!(
-                accept
-                    .as_mut()
-                    .poll(&mut Context::from_waker(&waker))
-                    .is_pending()
-            )
-        });
+        assert!(poll_by(&driver, &mut accept, &waker).is_pending());
         driver
             .turn(Park::For(Duration::from_millis(5)), || false)
             .unwrap();
-        driver.within(|| {
-            assert!(
-                accept
-                    .as_mut()
-                    .poll(&mut Context::from_waker(&waker))
-                    .is_pending()
-            )
-        });
+        assert!(poll_by(&driver, &mut accept, &waker).is_pending());
         hoard.pop();
         let (fd, _) = block_on(&driver, accept).unwrap();
         drop((fd, listener));
