@@ -261,6 +261,7 @@ impl Kernel for Below {
         }
     }
 
+    #[inline]
     fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
         match self {
             Self::Uring(uring) => uring.fetch_rest(),
