@@ -162,7 +162,11 @@ impl Executor {
     /// ```
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.has_ready_here() || self.home.has_remote()
+        if self.has_ready_here() || self.home.has_remote() {
+            return true;
+        }
+        self.home.ready.rest();
+        false
     }
 
     /// Tells whether this thread has made a task ready, or woken the root: a look without the fence, for whoever looks by
@@ -293,6 +297,7 @@ impl Executor {
             }
         }
         home.shelf.clear();
+        home.list.rest();
         let leaked = home.counters.leaked.get() - leaked_before;
         cleared.left = usize::try_from(leaked).unwrap_or(usize::MAX);
         cleared.running = home.running.get();
@@ -425,7 +430,7 @@ where
     if home.closed.get() {
         own.set(own::ABORT);
     }
-    home.list.push_back(listed, home);
+    home.list.push(listed, home);
     home.ready.push(queued);
     JoinHandle::new(joiner)
 }
@@ -438,37 +443,39 @@ pub(crate) fn keep_in<T: 'static>(home: &Home, value: T) -> Keeper<T> {
     if home.leaking.get() || home.ended.get() {
         leak(home, listed);
     } else {
-        home.list.push_back(listed, home);
+        home.list.push(listed, home);
     }
     keeper
 }
 
 /// Drops all tasks of the list but those on the stack, oldest first.
 fn clear_list(home: &Home, in_time: &mut impl FnMut() -> bool, cleared: &mut Cleared) {
-    // So many are there at the call.
-    let mut there = home.list.len();
+    let mut were_there = true;
     while home.list.len() > home.running.get() {
-        let Some(task) = home.list.pop_front() else {
+        let Some(youngest) = home.list.sort(home) else {
             break;
         };
-        let was_there = there > 0;
-        there = there.saturating_sub(1);
-        if task.own(home).has(own::RUNNING) {
-            home.list.push_back(task, home);
-            continue;
-        }
-        cleared.panics += if !was_there && !in_time() {
-            // From here on a spawn leaks at once, so this loop ends.
-            home.leaking.set(true);
-            leak(home, task)
-        } else {
-            if task.own(home).has(own::KEPT) {
-                cleared.bound += 1;
+        for place in 0..home.list.len() {
+            // Younger ones are in places that were left meanwhile: they wait for the next round.
+            let is_meant =
+                |task: &TaskRef| task.id() <= youngest && !task.own(home).has(own::RUNNING);
+            let Some(task) = home.list.remove_at(place, home, is_meant) else {
+                continue;
+            };
+            cleared.panics += if !were_there && !in_time() {
+                // From here on a spawn leaks at once, so this loop ends.
+                home.leaking.set(true);
+                leak(home, task)
             } else {
-                cleared.dropped += 1;
-            }
-            cancel(home, task, &home.counters.cleared)
-        } as usize;
+                if task.own(home).has(own::KEPT) {
+                    cleared.bound += 1;
+                } else {
+                    cleared.dropped += 1;
+                }
+                cancel(home, task, &home.counters.cleared)
+            } as usize;
+        }
+        were_there = false;
     }
 }
 

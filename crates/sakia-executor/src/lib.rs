@@ -31,7 +31,7 @@
 //! - Wakers are `Send + Sync` and sound everywhere, also after the executor has ended. On the owner's thread a wake
 //!   makes no atomic read-modify-write; from another thread it is wait-free, allocates nothing and has no capacity.
 //! - A panic in a task, in its future's destructor, in its output's or in its payload's ends that task alone.
-//! - One allocation a task at most: 72 bytes beside the future (or its output, if that is larger), rounded up to a piece of the C library's. A release build
+//! - One allocation a task at most: 56 bytes beside the future (or its output, if that is larger), rounded up to a piece of the C library's. A release build
 //!   keeps up to 128 KiB of ended tasks for the next ones, until the executor is cleared or ends.
 //! - The end drops every task, suspended ones too, iteratively, and tells what came of it.
 //!

@@ -1,7 +1,7 @@
 //! The ready queue: first in, first out, on the owner's thread alone.
 //!
 //! Not intrusive, so that an idle task pays no link for it; it grows with the number of ready tasks, and gives memory
-//! back when it has become much too large: each lap the peak that it remembers sinks a little.
+//! back when it has become much too large: each lap the peak that it remembers sinks a little, and an idle one keeps room for a few only.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,6 +10,8 @@ use crate::task::raw::TaskRef;
 
 /// Capacity below which nothing is given back: less than 128 KiB an allocator would keep to itself anyway.
 const KEEP: usize = 16 << 10;
+/// Capacity that is kept while the thread is parked.
+const REST: usize = 1 << 10;
 /// The part of the peak that is forgotten each lap: one of so many.
 const SINKS: usize = 64;
 
@@ -65,6 +67,15 @@ impl Ready {
         }
     }
 
+    /// Gives memory back if nothing is ready, for the thread is about to park: who comes back to many tasks grows again beside their wakes.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        let mut tasks = self.tasks.borrow_mut();
+        if tasks.capacity() > REST && tasks.is_empty() {
+            tasks.shrink_to(REST);
+        }
+    }
+
     /// Takes everything out and gives the memory back.
     pub(crate) fn take_all(&self) -> VecDeque<TaskRef> {
         self.tasks.take()
@@ -92,5 +103,7 @@ mod tests {
             executor.run(usize::MAX, || {});
         }
         assert!(capacity(&executor) <= 2 * KEEP);
+        assert!(!executor.has_ready(), "it may park");
+        assert!(capacity(&executor) <= 2 * REST);
     }
 }

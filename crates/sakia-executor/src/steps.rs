@@ -21,7 +21,8 @@ pub(crate) fn take_remote(home: &Home, budget: usize) {
         let own = task.own(home);
         if task.adopt(home) {
             add(&home.counters.spawned, 1);
-            home.list.push_back(task.clone(), home);
+            home.ids.rise_above(task.id());
+            home.list.push(task.clone(), home);
             if aborted || home.closed.get() {
                 own.set(own::ABORT);
             }
@@ -77,9 +78,7 @@ fn drop_one(home: &Home, task: TaskRef) {
 #[inline]
 fn ended(home: &Home, task: TaskRef, fallout: Option<Box<Fallout>>) {
     // Out of the list before any user code: a `clear` in the hook must not meet it.
-    if let Some(listed) = home.list.remove(&task, home) {
-        listed.give_back(home);
-    }
+    let listed = home.list.remove(&task, home);
     let mut panics = match fallout {
         None => 0,
         Some(fallout) => panicked(home, &task, *fallout),
@@ -87,7 +86,7 @@ fn ended(home: &Home, task: TaskRef, fallout: Option<Box<Fallout>>) {
     if !task.own(home).has(own::PANIC) {
         add(&home.counters.completed, 1);
     }
-    panics += task.finish(home);
+    panics += task.finish(listed, home);
     if panics > 0 {
         add(&home.counters.destructor_panics, panics.into());
     }
@@ -122,7 +121,7 @@ pub(crate) fn cancel(local: &Local, task: TaskRef, counter: &Cell<u64>) -> u32 {
     let outer = local.task.replace(Some(task.id()));
     let mut panics = task.drop_future(local);
     local.task.set(outer);
-    panics += task.finish(local);
+    panics += task.finish(None, local);
     add(&local.counters.destructor_panics, panics.into());
     panics
 }
@@ -132,7 +131,7 @@ pub(crate) fn leak(local: &Local, task: TaskRef) -> u32 {
     add(&local.counters.leaked, 1);
     uncount(local, &task, &Cell::new(0));
     task.leak_future(local);
-    let panics = task.finish(local);
+    let panics = task.finish(None, local);
     add(&local.counters.destructor_panics, panics.into());
     panics
 }

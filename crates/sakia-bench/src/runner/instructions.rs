@@ -101,9 +101,9 @@ const ROWS: &[Row] = &[
         3790.0,
     ),
     ops("open-drop-1", &["open-drop", "1"], 1_000, FLOOR, 3080.0),
-    ops("spawn-1", &["spawn", "1"], 10_000, MINI, 900.0),
-    ops("spawn-wave", &["spawn", "1000"], 20_000, MINI, 620.0),
-    ops("yield-1", &["yield", "1"], 20_000, MINI, 320.0),
+    ops("spawn-1", &["spawn", "1"], 10_000, MINI, 865.0),
+    ops("spawn-wave", &["spawn", "1000"], 20_000, MINI, 602.0),
+    ops("yield-1", &["yield", "1"], 20_000, MINI, 294.0),
     ops("yield-1000", &["yield", "1000"], 20_000, MINI, 146.0),
     cold(ops("wake-100", &["wake", "100"], 20_000, MINI, 245.0)),
     ops(

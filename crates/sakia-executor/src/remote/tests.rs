@@ -11,7 +11,7 @@ fn a_push_after_the_end_is_taken_out_by_the_pusher_and_nothing_leaks() {
     let (listed, queued, joiner) = new_task(async {}, &home, home.anchor());
     drop(joiner);
     listed.drop_future(&home);
-    listed.finish(&home);
+    listed.finish(None, &home);
     home.end();
     drop(home);
     assert_eq!(Arc::strong_count(&unpark), 2, "the task keeps the core");

@@ -16,6 +16,7 @@ use super::shelf::{Kind, Shelf};
 use super::state::own;
 
 /// What depends on the type of the future.
+#[derive(Clone, Copy)]
 pub(super) struct VTable {
     pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
     pub(super) drop_future: unsafe fn(NonNull<Header>),

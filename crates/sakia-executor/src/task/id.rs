@@ -29,7 +29,7 @@ impl fmt::Debug for TaskId {
 }
 
 /// How many ids an executor takes from the process at a time, so that a spawn touches no shared memory.
-const BLOCK: u64 = 1 << 16;
+const BLOCK: u64 = 1 << 10;
 
 /// The next block's first id; 0 is no task.
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
@@ -46,7 +46,8 @@ impl TaskId {
     }
 }
 
-/// The ids that one executor has in hand. They rise: of two tasks that it made the younger has the higher id.
+/// The ids that one executor has in hand. They rise: of two tasks that it made the younger has the higher id, and so has what it makes after it
+/// has adopted one that was made elsewhere.
 #[derive(Debug, Default)]
 pub(crate) struct TaskIds {
     next: Cell<u64>,
@@ -54,6 +55,14 @@ pub(crate) struct TaskIds {
 }
 
 impl TaskIds {
+    /// Sees to it that all ids from here on are higher than this one, which the executor has not made.
+    pub(crate) fn rise_above(&self, id: TaskId) {
+        if self.next.get() <= id.0.get() {
+            // The next block was not handed out before that id.
+            self.end.set(self.next.get());
+        }
+    }
+
     /// Takes an id that no task has had.
     #[inline]
     pub(crate) fn take(&self) -> TaskId {
@@ -84,5 +93,22 @@ mod tests {
             assert!(seen.insert(id));
             assert!(seen.insert(b.take()));
         }
+    }
+
+    #[test]
+    fn ids_rise_above_one_that_was_made_elsewhere() {
+        let ids = TaskIds::default();
+        let before = ids.take();
+        let newborn = TaskId::of_newborn();
+        assert!(before < newborn);
+        ids.rise_above(newborn);
+        let after = ids.take();
+        assert!(newborn < after);
+        ids.rise_above(before);
+        assert_eq!(
+            ids.take().0.get(),
+            after.0.get() + 1,
+            "a block is not left in vain"
+        );
     }
 }

@@ -1,20 +1,71 @@
 //! The list of all tasks of an executor, suspended ones too: it owns a reference to each until its end.
 //!
+//! Each task has a place in one vector, and its header the number of that place, which is four bytes where neighbours in a linked list would be sixteen.
+//! Places are used again, the one that was left last first; so their order says nothing, and whoever wants the tasks by age sorts them first.
+//! The vector does not shrink while there are tasks: it takes eight bytes of each that there were at a time.
+//!
 //! Only an executor's [`Local`](crate::local::Local) holds one, so it stays on the owner's thread.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
-use std::ptr::NonNull;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
 
-use super::raw::{Header, Own, TaskRef};
+use super::TaskId;
+use super::raw::{Header, TaskRef};
 use crate::local::Local;
 
-/// A doubly linked list through the tasks' headers, oldest first.
-#[derive(Default)]
+/// The place of a task that is in no list: there are never so many.
+pub(super) const NOWHERE: u32 = u32::MAX >> 1;
+
+/// So many places are kept when the last task leaves.
+const KEEP: usize = 16 << 10;
+
+/// Tasks by place.
 pub(crate) struct List {
-    first: Cell<Option<NonNull<Header>>>,
-    last: Cell<Option<NonNull<Header>>>,
+    /// Only this file refers to it, on one thread and within one method at a time: none of them calls another that does, or anybody else's code, meanwhile.
+    /// (A `RefCell` would say so by two stores a look, which the step that publishes a task's end has to wait for.)
+    places: UnsafeCell<Vec<Place>>,
+    /// The first empty place; each leads to the next.
+    free: Cell<u32>,
     len: Cell<usize>,
+}
+
+/// A pointer to a task, which stands for a reference, or, by its lowest bit, the number of the next empty place.
+#[derive(Clone, Copy)]
+struct Place(*mut Header);
+
+impl Place {
+    #[inline]
+    fn of(task: TaskRef) -> Self {
+        Self(task.into_ptr().as_ptr())
+    }
+
+    #[inline]
+    fn empty(next: u32) -> Self {
+        Self(ptr::without_provenance_mut((next as usize) << 1 | 1))
+    }
+
+    fn next_empty(self) -> u32 {
+        (self.0.addr() >> 1) as u32
+    }
+
+    /// The task, borrowed for as long as it is in the list.
+    fn task(self) -> Option<ManuallyDrop<TaskRef>> {
+        let task = (self.0.addr() & 1 == 0).then_some(NonNull::new(self.0)?)?;
+        // SAFETY: without the bit, which an aligned address does not have, it came from `of`; ManuallyDrop makes it a borrow.
+        Some(ManuallyDrop::new(unsafe { TaskRef::from_ptr(task) }))
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            places: UnsafeCell::default(),
+            free: Cell::new(NOWHERE),
+            len: Cell::new(0),
+        }
+    }
 }
 
 impl List {
@@ -23,77 +74,137 @@ impl List {
         self.len.get()
     }
 
-    /// Takes `task` in as the youngest. It must be in no list.
-    pub(crate) fn push_back(&self, task: TaskRef, local: &Local) {
+    /// Takes `task` in. It must be in no list.
+    #[inline]
+    pub(crate) fn push(&self, task: TaskRef, local: &Local) {
         self.check(local);
         let own = task.own(local);
-        assert!(!self.holds(&task, own));
-        own.prev.set(self.last.get());
-        own.next.set(None);
-        let task = task.into_ptr();
-        match self.last.replace(Some(task)) {
-            // SAFETY: `last` was in the list until just now, whose reference keeps it valid.
-            Some(last) => unsafe { own_of(last) }.next.set(Some(task)),
-            None => self.first.set(Some(task)),
+        assert!(own.place.get() == NOWHERE);
+        // SAFETY: see `places`.
+        let places = unsafe { &mut *self.places.get() };
+        let free = self.free.get();
+        if let Some(place) = places.get_mut(free as usize) {
+            own.place.set(free);
+            self.free.set(place.next_empty());
+            *place = Place::of(task);
+        } else {
+            own.place.set(next_of(places));
+            places.push(Place::of(task));
         }
         self.len.set(self.len.get() + 1);
     }
 
-    /// Takes the oldest task out.
-    pub(crate) fn pop_front(&self) -> Option<TaskRef> {
-        let first = self.first.get()?;
-        // SAFETY: `first` is in the list.
-        Some(unsafe { self.unlink(first) })
-    }
-
     /// Takes `task` out, if it is in.
+    #[inline]
     pub(crate) fn remove(&self, task: &TaskRef, local: &Local) -> Option<TaskRef> {
         self.check(local);
-        // SAFETY: a task of this executor that `holds` finds is in this list, its executor's only one.
-        self.holds(task, task.own(local))
-            .then(|| unsafe { self.unlink(task.as_ptr()) })
+        let number = task.own(local).place.replace(NOWHERE);
+        // SAFETY: see `places`.
+        let places = unsafe { &mut *self.places.get() };
+        let place = places.get_mut(number as usize)?;
+        debug_assert!(ptr::eq(place.0, task.as_ptr().as_ptr()));
+        *place = Place::empty(self.free.replace(number));
+        self.len.set(self.len.get() - 1);
+        self.forget(places, KEEP);
+        // SAFETY: the task has the place, so `push` left a reference there, which is there no more. (What was there is not looked at: who goes on
+        // with it would wait for that load, two nanoseconds a task.)
+        Some(unsafe { TaskRef::from_ptr(task.as_ptr()) })
     }
 
-    /// Whether `task`, of this list's executor, is in: it has an older neighbour or is the oldest.
-    fn holds(&self, task: &TaskRef, own: &Own) -> bool {
-        own.prev.get().is_some() || self.first.get() == Some(task.as_ptr())
+    /// Gives the tasks the first places, by age, oldest first; tells the youngest.
+    pub(crate) fn sort(&self, local: &Local) -> Option<TaskId> {
+        self.check(local);
+        // SAFETY: see `places`.
+        let places = unsafe { &mut *self.places.get() };
+        self.free.set(NOWHERE);
+        places.retain(|place| place.task().is_some());
+        let id = |place: &Place| place.task().map(|task| task.id());
+        places.sort_by_cached_key(id);
+        for (number, place) in (0..).zip(places.iter()) {
+            if let Some(task) = place.task() {
+                task.own(local).place.set(number);
+            }
+        }
+        places.last().and_then(id)
+    }
+
+    /// Takes out the task that has this place, if it is the one that is meant.
+    pub(crate) fn remove_at(
+        &self,
+        place: usize,
+        local: &Local,
+        is_meant: impl FnOnce(&TaskRef) -> bool,
+    ) -> Option<TaskRef> {
+        // SAFETY: see `places`; what is taken out is a copy.
+        let place = *unsafe { &*self.places.get() }.get(place)?;
+        let task = place.task()?;
+        is_meant(&task).then(|| self.remove(&task, local))?
+    }
+
+    /// Gives the places back if no task has one.
+    pub(crate) fn rest(&self) {
+        // SAFETY: see `places`.
+        self.forget(unsafe { &mut *self.places.get() }, 0);
+    }
+
+    /// Gives the places back if no task has one, and there are more than `keep`.
+    #[inline]
+    fn forget(&self, places: &mut Vec<Place>, keep: usize) {
+        if self.len.get() == 0 && places.len() > keep {
+            *places = Vec::new();
+            self.free.set(NOWHERE);
+        }
     }
 
     fn check(&self, local: &Local) {
-        assert!(std::ptr::eq(self, &raw const local.list));
-    }
-
-    /// # Safety
-    /// `task` is in this list.
-    unsafe fn unlink(&self, task: NonNull<Header>) -> TaskRef {
-        // SAFETY: the list holds a reference to the task, and this thread is the owner's, the list being !Sync.
-        let own = unsafe { own_of(task) };
-        let (prev, next) = (own.prev.take(), own.next.take());
-        match prev {
-            // SAFETY: a neighbour is in the list too.
-            Some(prev) => unsafe { own_of(prev) }.next.set(next),
-            None => self.first.set(next),
-        }
-        match next {
-            // SAFETY: a neighbour is in the list too.
-            Some(next) => unsafe { own_of(next) }.prev.set(prev),
-            None => self.last.set(prev),
-        }
-        self.len.set(self.len.get() - 1);
-        // SAFETY: `push_back` turned a reference into this pointer, and the pointer has left the list just now.
-        unsafe { TaskRef::from_ptr(task) }
+        assert!(ptr::eq(self, &raw const local.list));
     }
 }
 
-/// # Safety
-/// `task` is valid for `'a`, and this is its owner's thread.
-unsafe fn own_of<'a>(task: NonNull<Header>) -> &'a Own {
-    // SAFETY: the caller promises both; only a shared reference to this one field is made.
-    unsafe { &(*task.as_ptr()).own }
+/// The number of the place behind the last.
+fn next_of(places: &[Place]) -> u32 {
+    match u32::try_from(places.len()) {
+        Ok(number) if number < NOWHERE => number,
+        _ => panic!("there are more than two thousand million tasks"),
+    }
 }
 
 impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "List({})", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Executor, ThreadPark};
+
+    #[test]
+    fn places_are_used_again_and_given_back_when_there_were_many() {
+        let executor = Executor::new(Arc::new(ThreadPark::new()));
+        let _entered = executor.enter();
+        let places = |tasks: usize| {
+            for _ in 0..tasks {
+                drop(executor.spawn(async {}));
+            }
+            executor.run(usize::MAX, || {});
+            let list = &executor.home().list;
+            assert_eq!(list.len(), 0);
+            // SAFETY: see `places`.
+            unsafe { &*list.places.get() }.capacity()
+        };
+        let few = places(10);
+        assert!(few >= 10);
+        for _ in 0..10 {
+            assert_eq!(places(10), few);
+        }
+        assert!(places(KEEP) >= KEEP);
+        assert_eq!(places(KEEP + 1), 0);
+        places(10);
+        executor.clear(None);
+        assert_eq!(places(0), 0);
     }
 }

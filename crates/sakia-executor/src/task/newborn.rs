@@ -101,7 +101,7 @@ impl TaskRef {
         let header = self.header();
         // SAFETY: all tasks that the loop had are complete when it ends, so this one was never adopted: the future is in the slot
         // as `new_elsewhere` wrote it, sendable, and nobody but the popping side, the caller, touches it.
-        let panics = guarded(|| unsafe { (header.vtable.drop_future)(self.as_ptr()) });
+        let panics = guarded(|| unsafe { (self.vtable().drop_future)(self.as_ptr()) });
         let before = header.word.complete(0, 0);
         panics + self.wake_joiner(before)
     }

@@ -18,6 +18,7 @@ use std::task::{Context, Waker};
 use super::cell::{self, Payload, Polled, VTable, VTableOf};
 use super::guard::{drop_payload, guarded};
 use super::join_waker::JoinPlace;
+use super::list::NOWHERE;
 use super::shelf::Shelf;
 use super::state::{self, Word, own};
 use super::waker::raw_waker;
@@ -34,7 +35,8 @@ pub(crate) struct Header {
     /// The way through the remote queue; the queue's while `REMOTE` is set.
     pub(super) link: Link,
     pub(super) word: Word,
-    pub(super) vtable: &'static VTable,
+    /// Leads to a static, or to a [`Panicked`] that belongs to whom the outcome belongs to.
+    vtable: Cell<NonNull<VTable>>,
     core: ManuallyDrop<CoreRef>,
     id: TaskId,
     pub(super) own: Own,
@@ -50,13 +52,11 @@ pub(crate) struct Header {
 
 /// The fields of a task that only its owner's thread touches.
 pub(crate) struct Own {
-    /// The owner's half of the count, until `DONE`.
-    refs: Cell<i32>,
+    /// The owner's half of the count, until `DONE`. What it cannot hold counts in the other half.
+    refs: Cell<i16>,
     flags: Cell<u16>,
-    /// Neighbours in the list of all tasks; `list.rs` alone touches them. Out of the list `next` leads to the payload, if the
-    /// poll panicked: a `Box<Payload>` that belongs to whom the outcome belongs to.
-    pub(super) prev: Cell<Option<NonNull<Header>>>,
-    pub(super) next: Cell<Option<NonNull<Header>>>,
+    /// The task's place in the list of all tasks; `list.rs` alone touches it.
+    pub(super) place: Cell<u32>,
     /// Stands for these fields.
     used: UnsafeCell<()>,
 }
@@ -102,8 +102,17 @@ pub(super) struct Birth {
     pub(super) word: Word,
     pub(super) id: TaskId,
     /// The owner's half of the count, and its flags.
-    pub(super) refs: i32,
+    pub(super) refs: i16,
     pub(super) flags: u16,
+}
+
+/// What a task's `vtable` leads to once its poll has panicked.
+#[repr(C)]
+struct Panicked {
+    /// As before.
+    table: VTable,
+    before: NonNull<VTable>,
+    payload: Payload,
 }
 
 /// One counted reference to a task.
@@ -155,14 +164,13 @@ impl TaskRef {
         let header = move || Header {
             link: Link::new(),
             word: birth.word,
-            vtable: VTableOf::<F>::VTABLE,
+            vtable: Cell::new(NonNull::from(VTableOf::<F>::VTABLE)),
             core: ManuallyDrop::new(core),
             id: birth.id,
             own: Own {
                 refs: Cell::new(birth.refs),
                 flags: Cell::new(birth.flags),
-                prev: Cell::new(None),
-                next: Cell::new(None),
+                place: Cell::new(NOWHERE),
                 used: UnsafeCell::new(()),
             },
             join_waker: JoinPlace::new(),
@@ -180,6 +188,14 @@ impl TaskRef {
         let header = unsafe { self.0.as_ref() };
         header.memory.to_read();
         header
+    }
+
+    /// What depends on the type of the future.
+    #[inline]
+    pub(super) fn vtable(&self) -> &VTable {
+        // SAFETY: it is a static, or a box's that is freed by who owns the outcome and has the header lead elsewhere then; until
+        // COMPLETE that is the owner, and after it whoever asks has the outcome, or the last reference.
+        unsafe { self.header().vtable.get().as_ref() }
     }
 
     pub(super) fn as_ptr(&self) -> NonNull<Header> {
@@ -277,7 +293,7 @@ impl TaskRef {
         // SAFETY: self keeps the task alive; `begin_use` proved the thread and that, without ENDING, the future is in
         // the slot; RUNNING, which was clear, keeps everybody else off it until the call returns. It never unwinds. (No flag is set in
         // there: the compiler writes one byte of the two, and the load of both below would wait for it, four nanoseconds.)
-        let polled = unsafe { (header.vtable.poll)(self.0, &mut cx) };
+        let polled = unsafe { (self.vtable().poll)(self.0, &mut cx) };
         let flags = header.own.flags.get() & !own::RUNNING;
         header.own.flags.set(match &polled {
             Polled::Pending => flags,
@@ -329,7 +345,7 @@ impl TaskRef {
         assert!(!own.has(own::RUNNING | own::ENDING));
         own.set(own::ENDING);
         // SAFETY: as in `poll`, with ENDING, set for ever, in the place of RUNNING.
-        guarded(|| unsafe { (self.header().vtable.drop_future)(self.0) })
+        guarded(|| unsafe { (self.vtable().drop_future)(self.0) })
     }
 
     /// Leaves the future in its slot for ever, undropped.
@@ -346,9 +362,13 @@ impl TaskRef {
     pub(crate) fn keep_payload(&self, payload: Payload, local: &Local) {
         let own = self.own(local);
         assert!(own.has(own::ENDING) && !own.has(own::DONE | own::VALUE | own::PANIC));
-        assert!(own.prev.get().is_none() && own.next.get().is_none());
-        let at = NonNull::from(Box::leak(Box::new(payload)));
-        own.next.set(Some(at.cast()));
+        let vtable = &self.header().vtable;
+        let panicked = Box::new(Panicked {
+            table: *self.vtable(),
+            before: vtable.get(),
+            payload,
+        });
+        vtable.set(NonNull::from(Box::leak(panicked)).cast());
         own.set(own::PANIC);
     }
 
@@ -358,10 +378,9 @@ impl TaskRef {
         if !own.has(own::PANIC) || own.has(own::DONE) {
             return None;
         }
-        // SAFETY: PANIC says that `next` leads to a payload, and until DONE it is the owner's alone, who only looks.
-        own.next
-            .get()
-            .map(|at| unsafe { &**at.cast::<Payload>().as_ref() })
+        // SAFETY: PANIC says that `keep_payload` left a `Panicked` there, and until DONE it is the owner's alone, who only looks.
+        let panicked = unsafe { self.header().vtable.get().cast::<Panicked>().as_ref() };
+        Some(&*panicked.payload)
     }
 
     /// Takes the payload.
@@ -369,23 +388,28 @@ impl TaskRef {
     /// # Safety
     /// PANIC is or will be published with `COMPLETE`, and the outcome is the caller's, who takes it once.
     pub(super) unsafe fn take_payload(&self) -> Payload {
-        let own = &self.header().own;
-        own.used.to_write();
-        let at = own.next.take().expect("PANIC says that it is there");
+        let header = self.header();
+        header.own.used.to_write();
+        let at = header.vtable.get().cast::<Panicked>().as_ptr();
         // SAFETY: `keep_payload` leaked a box of this type, and left its address; the caller owns it.
-        *unsafe { Box::from_raw(at.cast::<Payload>().as_ptr()) }
+        let panicked = unsafe { Box::from_raw(at) };
+        header.vtable.set(panicked.before);
+        panicked.payload
     }
 
-    /// Publishes the end of a task that is out of the list, and wakes who waits; tells how many destructors panicked.
+    /// Publishes the end of a task that is out of the list, and wakes who waits; tells how many destructors panicked. Gives back the reference that
+    /// the list had as well, if it is not self.
     #[inline]
-    pub(crate) fn finish(self, local: &Local) -> u32 {
+    pub(crate) fn finish(self, listed: Option<Self>, local: &Local) -> u32 {
         let own = self.own(local);
         assert!(own.has(own::ENDING) && !own.has(own::DONE | own::RUNNING));
         let flags = own.flags.get();
         let outcome = outcome::bits(flags & own::VALUE != 0, flags & own::PANIC != 0);
         let header = self.header();
         let word = header.word.load();
-        let half = own.refs.get() as isize;
+        // Not by way of the count, for a store that is loaded again at once is waited for.
+        let half = own.refs.get() as isize - isize::from(listed.is_some());
+        mem::forget(listed);
         if Word::is_sole(word, half, 1) {
             // Nobody waits and nobody can: no handle is left, and no waker. Spare the atomics.
             // SAFETY: the outcome's bits tell what is in the slot, and nobody else is there to own it.
@@ -394,8 +418,7 @@ impl TaskRef {
             unsafe { ManuallyDrop::new(self).free() };
             return panics;
         }
-        own.set(own::DONE);
-        own.refs.set(0);
+        own.flags.set(flags | own::DONE);
         let waker = header.join_waker.get();
         if flags & own::DETACHED == 0 && header.word.complete_and_leave(word, half, outcome) {
             // The reference that self was is given back, and so the memory is not ours any more.
@@ -427,7 +450,7 @@ impl TaskRef {
     pub(super) fn slot<T>(&self) -> *mut T {
         self.header().slot_use.to_write();
         // SAFETY: the slot lies inside the allocation that self keeps alive, `slot` bytes from its start.
-        unsafe { self.0.as_ptr().byte_add(self.header().vtable.slot).cast() }
+        unsafe { self.0.as_ptr().byte_add(self.vtable().slot).cast() }
     }
 
     /// Drops what `outcome` says is in the slot; tells how many destructors panicked.
@@ -438,7 +461,7 @@ impl TaskRef {
     pub(super) unsafe fn drop_outcome(&self, outcome: usize) -> u32 {
         if outcome & state::VALUE != 0 {
             // SAFETY: the caller owns the output, and VALUE says that it is there.
-            guarded(|| unsafe { (self.header().vtable.drop_value)(self.0) })
+            guarded(|| unsafe { (self.vtable().drop_value)(self.0) })
         } else if outcome & state::PANIC != 0 {
             // SAFETY: the caller owns the payload, and PANIC says that it is there.
             drop_payload(unsafe { self.take_payload() })
@@ -452,7 +475,7 @@ impl TaskRef {
     #[inline]
     unsafe fn free(&self) {
         self.header().memory.to_write();
-        let kind = self.header().vtable.kind;
+        let kind = self.vtable().kind;
         let (header, at) = (self.0.as_ptr(), self.0.cast::<u8>());
         // SAFETY: the header is ours alone; its reference to the core is taken out, and it is not used afterwards.
         let core = unsafe { ManuallyDrop::take(&mut (*header).core) };
@@ -554,8 +577,8 @@ mod tests {
 
     #[test]
     #[cfg(all(not(feature = "track-origin"), target_pointer_width = "64"))]
-    fn a_header_is_seventy_two_bytes() {
-        assert_eq!(HEADER, 72);
+    fn a_header_is_fifty_six_bytes() {
+        assert_eq!(HEADER, 56);
     }
 
     #[test]

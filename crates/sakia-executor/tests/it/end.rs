@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use sakia_executor::{Executor, JoinHandle, spawn};
+use sakia_executor::{Bound, Executor, JoinHandle, spawn};
 
 use crate::help::{OnDrop, Seen, Woken, executor, peek, settle};
 
@@ -47,6 +48,52 @@ fn clear_drops_suspended_ready_and_unpolled_tasks_oldest_first() {
     assert_eq!(*order.borrow(), [0, 1, 2]);
     assert!(!executor.has_ready());
     assert_eq!((executor.task_count(), executor.stats().cleared), (0, 3));
+}
+
+#[test]
+fn clear_goes_by_age_also_where_a_place_was_used_twice_and_a_task_came_from_elsewhere() {
+    let executor = executor();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let task = |n: usize| {
+        let order = order.clone();
+        let on_drop = OnDrop(move || order.lock().unwrap().push(n));
+        async move {
+            let _on_drop = on_drop;
+            pending::<()>().await;
+        }
+    };
+    let first = executor.spawn(task(0));
+    drop(executor.spawn(task(1)));
+    first.abort();
+    settle(&executor);
+    let (handle, newborn) = (executor.handle(), task(2));
+    let spawned = thread::spawn(move || drop(handle.spawn(newborn)));
+    spawned.join().unwrap();
+    settle(&executor);
+    drop(executor.spawn(task(3)));
+    executor.clear(None);
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn what_a_destructor_spawns_into_the_place_of_an_older_one_counts_as_spawned_by_a_destructor() {
+    let executor = executor();
+    let place = Rc::new(RefCell::new(None));
+    let taken = place.clone();
+    drop(executor.spawn(async move {
+        let _on_drop = OnDrop(move || {
+            drop(taken.take());
+            drop(spawn(pending::<()>()));
+        });
+        pending::<()>().await;
+    }));
+    let entered = executor.enter();
+    *place.borrow_mut() = Some(Bound::new(7));
+    drop(entered);
+    settle(&executor);
+    executor.close();
+    let cleared = executor.clear(Some(Instant::now()));
+    assert_eq!((cleared.dropped, cleared.left), (1, 1));
 }
 
 #[test]
