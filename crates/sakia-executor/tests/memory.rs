@@ -90,6 +90,40 @@ fn a_runtime_that_ends_gives_all_of_its_memory_back() {
 }
 
 #[test]
+fn a_task_with_more_wakers_than_its_header_counts_is_freed_with_the_last_of_them() {
+    const WAKERS: usize = 100_000;
+    let executor = warm();
+    let (Count { bytes, .. }, ()) = allocated(|| {
+        let entered = executor.enter();
+        let slot = std::rc::Rc::new(Cell::new(None));
+        let (sink, large) = (slot.clone(), [7_u8; 50_000]);
+        let handle = executor.spawn(std::future::poll_fn(move |cx| {
+            std::hint::black_box(&large);
+            sink.set(Some(cx.waker().clone()));
+            Poll::<()>::Pending
+        }));
+        executor.run(8, || {});
+        let mut here = vec![slot.take().unwrap(); WAKERS];
+        // Made here and dropped elsewhere, and the other way round: both halves of the count run far off. (All vectors are this thread's.)
+        let mut there: Vec<Waker> = here[1..].to_vec();
+        let mut more = Vec::with_capacity(2 * WAKERS);
+        let elsewhere = std::thread::spawn(move || {
+            more.resize(2 * WAKERS, there[0].clone());
+            there.clear();
+            (there, more)
+        });
+        let (there, more) = elsewhere.join().unwrap();
+        drop(more);
+        handle.abort();
+        executor.run(8, || {});
+        assert!(handle.is_finished());
+        here.truncate(1);
+        drop((here, there, handle, slot, entered));
+    });
+    assert!(bytes.abs() < 10_000, "{bytes} bytes stayed");
+}
+
+#[test]
 fn a_future_that_is_left_undropped_keeps_its_place_for_ever() {
     struct Spawns;
     impl Drop for Spawns {
