@@ -99,8 +99,7 @@ impl Rt for Compio {
         opened.expect("the file is there")
     }
 
-    async fn read_at(file: &File, mut buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
-        buf.clear();
+    async fn read_at(file: &File, buf: Vec<u8>, offset: u64) -> (usize, Vec<u8>) {
         let BufResult(n, buf) = file.read_at(buf, offset).await;
         (n.expect("the file can be read"), buf)
     }
