@@ -1,11 +1,14 @@
-//! The driver of one thread: the kernel below, the two tables, and the turn that moves them on.
+//! The driver of one thread: the kernel below and the two tables (`core.rs`), and the turn that moves them on (`turn.rs`).
 //!
 //! It is a plain state machine: nothing moves but inside [`Driver::turn`] (flush, enter, dispatch, then wakes and releases) and where a
 //! drop needs an inner turn. Whoever owns the thread (the facade, a test, a foreign loop) calls it. Ending it is
 //! `drain.rs`; what other threads may touch is `unpark.rs`.
 
+mod config;
+mod core;
+mod turn;
+
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,79 +17,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancels::Cancels;
-use crate::close::CloseTable;
 use crate::fd::ledger::Ledger;
 use crate::fd::{FdInfo, FdState, Kind};
 use crate::fork::ForkGuard;
 use crate::host::{self, Pinned};
 use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
-use crate::kernel::choose::{Chosen, KernelChoice, Shrunk};
+use crate::kernel::choose::{Chosen, Shrunk};
 use crate::kernel::setup_error::SetupError;
-use crate::kernel::{Below, Clock, EnterError, Entered, Kernel, KernelFd, Sqe, Wait};
+use crate::kernel::{Below, Clock, Kernel, KernelFd, Sqe};
 use crate::mounts::Mounts;
 use crate::op::Refusal;
 use crate::op::dispatch::Pending;
 use crate::op::spot::Spot;
-use crate::op::table::{Own, Table, Tag};
+use crate::op::table::{Own, Tag};
 use crate::ops::Peer;
 use crate::pool::Pool;
-use crate::pooled::{Buffers, PoolConfig};
+use crate::pooled::Buffers;
 use crate::unpark::Unparker;
 
-/// What a driver is asked to be.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// Which kernel carries the operations out.
-    pub kernel: KernelChoice,
-    /// Entries of the submission queue, at least 1 and at most 32768, rounded up to a power of two; the completion queue has four times as many.
-    pub entries: u32,
-    /// The most threads for what has no opcode (getaddrinfo, directory listings, `spawn_blocking`).
-    pub max_blocking: usize,
-    /// The buffers that pooled reads are lent.
-    pub pool: PoolConfig,
-    /// The cores to pin the thread to; `None` leaves it free.
-    pub pin_to: Option<Vec<usize>>,
-    /// Whether the process's soft limit of descriptors is lifted to the hard one.
-    pub raise_nofile: bool,
-    /// Whether descriptors keep the place in the source that asked for them; it takes the feature `track-origin`.
-    pub track_origin: bool,
-    /// How long a turn that finds nothing to do looks on before it parks. A kernel that has no ring to look at parks at once.
-    pub spin_before_park: Duration,
-    /// The most kernel worker threads for ops of bounded time (files), 0 for the kernel's default.
-    pub bounded_workers: u32,
-    /// The most kernel worker threads for ops of unbounded time (sockets, pipes that were forced to a worker), 0 for the kernel's default.
-    pub unbounded_workers: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            kernel: KernelChoice::Auto,
-            entries: 256,
-            max_blocking: 16,
-            pool: PoolConfig::new(),
-            pin_to: None,
-            raise_nofile: false,
-            track_origin: cfg!(feature = "track-origin"),
-            spin_before_park: Duration::ZERO,
-            bounded_workers: 0,
-            unbounded_workers: 64,
-        }
-    }
-}
-
-/// How long a turn may park.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Park {
-    /// Not at all.
-    No,
-    /// Until something completes, another thread wakes it, or the time is over.
-    For(Duration),
-    /// Until something completes or another thread wakes it.
-    Forever,
-}
+pub use self::config::Config;
+pub(crate) use self::core::Core;
+pub use self::turn::Park;
 
 /// Where a driver stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,104 +51,6 @@ pub(crate) enum Phase {
     Draining,
     /// The ring is closed, or has gone to the graveyard.
     Ended,
-}
-
-/// The kernel and what it has in hand; borrowed for a few lines at a time, never across code of the user's.
-pub(crate) struct Core {
-    pub(crate) kernel: Below,
-    pub(crate) table: Table,
-    pub(crate) closes: CloseTable,
-    /// Of these the kernel has some; they come after it, and so outlive it.
-    pub(crate) buffers: Buffers,
-    /// Submissions that found the queue full; a cancel or a close is never dropped for want of a slot.
-    backlog: VecDeque<Sqe>,
-    /// A completion is lost, and no turn has told it yet.
-    pub(crate) lost: bool,
-    /// Whether the read of the eventfd is in flight.
-    pub(crate) eventfd_armed: bool,
-}
-
-impl Core {
-    /// Whether a submission waits for room in the queue.
-    pub(crate) fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty()
-    }
-
-    /// What did not fit the queue, for want of memory in the kernel, must not be slept on; nor a buffer that somebody waits for, nor a loss.
-    pub(crate) fn must_not_sleep(&self) -> bool {
-        self.has_backlog() || self.buffers.has_awaited() || self.lost
-    }
-
-    /// Pushes a submission, entering the kernel if the queue is full.
-    #[inline(always)]
-    pub(crate) fn push(&mut self, sqe: &Sqe) {
-        if !self.backlog.is_empty() || !self.kernel.push(sqe) {
-            self.push_late(*sqe);
-        }
-    }
-
-    #[cold]
-    fn push_late(&mut self, sqe: Sqe) {
-        if self.backlog.is_empty() && self.make_room() && self.kernel.push(&sqe) {
-            return;
-        }
-        self.backlog.push_back(sqe);
-    }
-
-    fn make_room(&mut self) -> bool {
-        matches!(self.enter_aside(), Ok(Entered::Fine))
-    }
-
-    /// An enter that nobody listens to: that a completion is lost is told once, and is kept for the next turn to tell.
-    pub(crate) fn enter_aside(&mut self) -> Result<Entered, EnterError> {
-        let entered = self.kernel.enter(Wait::No);
-        self.lost |= matches!(entered, Ok(Entered::Dead));
-        entered
-    }
-
-    /// Sets all that was pushed under way, without waiting for any of it; a loss is told first.
-    #[inline]
-    pub(crate) fn hand_over(&mut self) -> Result<Entered, EnterError> {
-        self.flush_backlog();
-        match !self.lost && self.kernel.wants_enter() {
-            true => self.enter_aside(),
-            false => Ok(Entered::Fine),
-        }
-    }
-
-    /// Moves the backlog to the queue as far as it goes.
-    #[inline]
-    pub(crate) fn flush_backlog(&mut self) {
-        if self.has_backlog() {
-            self.flush_late();
-        }
-    }
-
-    #[cold]
-    fn flush_late(&mut self) {
-        while let Some(sqe) = self.backlog.front().copied() {
-            if !self.kernel.push(&sqe) && (!self.make_room() || !self.kernel.push(&sqe)) {
-                return;
-            }
-            self.backlog.pop_front();
-        }
-    }
-}
-
-/// How deep turns are nested; gives its level back when a turn unwinds as well, or no later turn would run what waits for the outermost.
-struct Depth<'a>(&'a Cell<u32>);
-
-impl<'a> Depth<'a> {
-    fn enter(depth: &'a Cell<u32>) -> Self {
-        depth.set(depth.get() + 1);
-        Self(depth)
-    }
-}
-
-impl Drop for Depth<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
 }
 
 /// An io_uring driver for one thread. See the [crate's page](crate) for its life.
@@ -269,15 +123,7 @@ impl Driver {
         let fork = ForkGuard::new()
             .map_err(|error| SetupError::of_part("the page that tells a forked child", error))?;
         let driver = Rc::new_cyclic(|this| Self {
-            core: RefCell::new(Core {
-                kernel,
-                table: Table::default(),
-                closes: CloseTable::default(),
-                buffers: Buffers::new(config.pool),
-                backlog: VecDeque::new(),
-                lost: false,
-                eventfd_armed: false,
-            }),
+            core: RefCell::new(Core::new(kernel, Buffers::new(config.pool))),
             pending: RefCell::default(),
             ledger: RefCell::default(),
             mounts: RefCell::default(),
@@ -318,7 +164,7 @@ impl Driver {
         self.core.borrow_mut()
     }
 
-    /// Why this driver does not run on io_uring, if [`KernelChoice::Auto`] has found it denied or not there.
+    /// Why this driver does not run on io_uring, if [`KernelChoice::Auto`](crate::KernelChoice::Auto) has found it denied or not there.
     pub fn fallback_reason(&self) -> Option<&SetupError> {
         self.fallback.as_ref()
     }
@@ -439,85 +285,6 @@ impl Driver {
             return Err(Refusal::Foreign);
         }
         self.takes_ops()
-    }
-
-    /// An inner turn: hands over what was pushed, reads what is done. Wakes and releases wait for the outermost turn.
-    pub(crate) fn enter_now(&self) {
-        let entered = {
-            let mut core = self.core();
-            core.flush_backlog();
-            core.enter_aside()
-        };
-        // An error here comes again at the outermost turn, which has somebody to tell.
-        if entered.is_ok() {
-            self.dispatch();
-        }
-        if self.has_pending() {
-            self.stir();
-        }
-    }
-
-    /// One lap: hands over what was pushed, waits as long as `park` allows, reads what is done, then wakes and releases.
-    ///
-    /// `ready` is asked after the thread was announced as parked, passes a `SeqCst` fence, and says whether there is something to run after all: what
-    /// other threads have queued before their [`unpark`](Unparker::unpark) is seen either there or by the wake.
-    ///
-    /// # Errors
-    /// When the ring is dead: the kernel has lost a completion, or the thread is not the ring's.
-    pub fn turn(&self, park: Park, ready: impl FnMut() -> bool) -> io::Result<()> {
-        if park == Park::No && self.turns_for_nothing() {
-            return Ok(());
-        }
-        if self.phase() == Phase::Ended {
-            return Err(Refusal::Ended.into());
-        }
-        if self.is_forked() {
-            return Err(Refusal::Forked.into());
-        }
-        if self.errands.get() {
-            self.run_errands();
-        }
-        let depth = Depth::enter(&self.depth);
-        let entered = self.enter_for(park, ready);
-        self.dispatch();
-        drop(depth);
-        if self.depth.get() == 0 {
-            self.run_pending();
-        }
-        match entered? {
-            Entered::Busy => {
-                // Out of memory for requests. They stay queued; the loop goes on, but not as fast as it can.
-                self.clock.sleep(Duration::from_millis(1));
-                Ok(())
-            }
-            Entered::Fine if self.phase() != Phase::Dead => Ok(()),
-            Entered::Fine | Entered::Dead => {
-                if self.phase() == Phase::Running {
-                    self.set_phase(Phase::Dead);
-                }
-                Err(Refusal::Lost.into())
-            }
-        }
-    }
-
-    /// There is something for the next turn to begin with.
-    #[inline]
-    pub(crate) fn note_errand(&self) {
-        self.errands.set(true);
-    }
-
-    /// Whether a turn has more to begin with than to enter.
-    #[inline]
-    pub(crate) fn has_errands(&self) -> bool {
-        self.errands.get()
-    }
-
-    #[inline(never)]
-    fn run_errands(&self) {
-        self.errands.set(false);
-        self.rise();
-        self.sweep_cancels();
-        self.refill_buffers();
     }
 
     fn eventfd_number(&self) -> Option<RawFd> {

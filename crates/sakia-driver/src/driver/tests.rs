@@ -4,6 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::task::Waker;
 
 use super::*;
+use crate::kernel::Wait;
 use crate::on_model::{Count, open, poll};
 use crate::{Fd, KernelChoice, SimConfig, Simulation, ops};
 
