@@ -54,12 +54,12 @@ impl Sqe {
         self
     }
 
-    /// Says what a receive does first.
+    /// Says what a receive or an accept does first.
     #[inline]
     pub(crate) fn first(mut self, first: First) -> Self {
         self.ioprio |= match first {
             First::Try => 0,
-            First::Wait => RECV_POLL_FIRST,
+            First::Wait => poll_first(self.opcode),
         };
         self
     }
@@ -132,12 +132,12 @@ impl Sqe {
     }
 }
 
-/// What a receive does first on the ring.
+/// What a receive or an accept does first on the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum First {
     /// It is tried, and waits if there is nothing.
     Try,
-    /// It waits until there is something (`IORING_RECVSEND_POLL_FIRST`, Linux 5.19).
+    /// It waits until there is something (`IORING_RECVSEND_POLL_FIRST`, Linux 5.19; `IORING_ACCEPT_POLL_FIRST`, Linux 6.10).
     Wait,
 }
 
@@ -166,11 +166,17 @@ impl Cqe {
 
 pub(crate) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
-/// The receive has left something in the socket (Linux 5.19).
+/// The receive has left something in the socket (Linux 5.19), the accept a connection in the backlog (Linux 6.10, of TCP).
 pub(crate) const CQE_F_SOCK_NONEMPTY: u32 = 1 << 2;
 pub(crate) const CQE_BUFFER_SHIFT: u32 = 16;
-/// In `ioprio` of a receive: [`First::Wait`].
-const RECV_POLL_FIRST: u16 = 1 << 0;
+/// What [`First::Wait`] is in the `ioprio` of this opcode: the same bit of an accept has it go on for ever.
+#[inline]
+pub(crate) fn poll_first(opcode: u8) -> u16 {
+    match opcode {
+        opcode::ACCEPT => 1 << 2,
+        _ => 1 << 0,
+    }
+}
 /// The group of buffers that the driver lends.
 pub(crate) const BUFFER_GROUP: u16 = 0;
 /// The descriptor is a slot of the ring's (Linux 5.1).

@@ -107,6 +107,11 @@ pub(crate) trait Kernel {
         false
     }
 
+    /// Whether an accept can be told to wait first.
+    fn waits_to_accept(&self) -> bool {
+        false
+    }
+
     /// Gets ready to be lent buffers, at most so many at a time (a power of two), of which a receive chooses one when it has something
     /// (`IOSQE_BUFFER_SELECT`). `false`: this kernel cannot.
     fn open_buffers(&mut self, most: u16) -> bool {
@@ -323,6 +328,13 @@ impl Kernel for Below {
     fn has_ring(&self) -> bool {
         match self {
             Self::Uring(uring) => uring.has_ring(),
+            _ => false,
+        }
+    }
+
+    fn waits_to_accept(&self) -> bool {
+        match self {
+            Self::Uring(uring) => uring.waits_to_accept(),
             _ => false,
         }
     }

@@ -10,7 +10,8 @@ use super::nop::{Nap, nap};
 use super::{Aim, aimed};
 use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind, Linger, Origin};
-use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::Kernel;
+use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
 use crate::op::lane::{Accepted, Lane, Leftover, Side};
@@ -34,6 +35,7 @@ pub struct AcceptOne {
     /// An accepted socket inherits its listener's linger.
     linger: Linger,
     kind: Kind,
+    first: First,
 }
 
 impl AcceptOne {
@@ -55,7 +57,8 @@ unsafe impl Op for AcceptOne {
         let fd = aimed(&mut self.fd);
         let (addr, len) = self.peer.addr.as_out();
         *sqe = Sqe::rw(opcode::ACCEPT, fd.raw(), addr as u64, 0, len as u64)
-            .op_flags(libc::SOCK_CLOEXEC as u32);
+            .op_flags(libc::SOCK_CLOEXEC as u32)
+            .first(self.first);
         Holds::one(fd)
     }
 
@@ -80,6 +83,7 @@ impl LaneOp for AcceptOne {
 
     fn aim(&mut self, fd: &FdRef) {
         self.linger = fd.linger();
+        self.first = first(fd);
         self.fd = Some(fd.clone());
     }
 
@@ -142,8 +146,20 @@ fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
         peer: peer.unwrap_or_else(|| Box::new(Peer { addr })),
         linger: listener.linger(),
         kind,
+        first: First::Try,
     };
     Laned::new(listener.clone(), op)
+}
+
+/// It waits first, unless the last accept has said that another connection is there: to try, the kernel makes a socket and a file,
+/// and takes them down again if nobody has knocked.
+#[inline]
+fn first(listener: &FdRef) -> First {
+    let ready = listener.lane(Side::In).has_more();
+    match ready || !listener.driver().core().kernel.waits_to_accept() {
+        true => First::Try,
+        false => First::Wait,
+    }
 }
 
 fn from(origin: Origin, (fd, peer): (Fd, SockAddr)) -> (Fd, SockAddr) {
@@ -198,5 +214,60 @@ impl Cancellable for Accept {
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_cancel(cx).map(Receipt::or_timed_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{Config, Driver, Park};
+
+    #[test]
+    fn an_accept_waits_first_unless_the_last_one_has_left_a_connection() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        let knows = driver.core().kernel.waits_to_accept();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
+        let listener = adopted.expect("it is current");
+        let waits = || {
+            let addr = SockAddr::empty();
+            let mut accept = AcceptOne {
+                fd: None,
+                peer: Box::new(Peer { addr }),
+                linger: Linger::Unset,
+                kind: Kind::TcpStream,
+                first: First::Try,
+            };
+            accept.aim(listener.inner());
+            let mut sqe = Sqe::default();
+            accept.prepare(&mut sqe);
+            // IORING_ACCEPT_POLL_FIRST, and never IORING_ACCEPT_MULTISHOT.
+            assert!(matches!(sqe.ioprio, 0 | 4));
+            sqe.ioprio == 4
+        };
+        let accepts = || {
+            let mut accept = accept(&listener, Kind::TcpStream);
+            let mut cx = Context::from_waker(Waker::noop());
+            loop {
+                if let Poll::Ready(got) = driver.within(|| Pin::new(&mut accept).poll(&mut cx)) {
+                    break got.expect("somebody has knocked");
+                }
+                driver
+                    .turn(Park::Forever, || false)
+                    .expect("the ring is well");
+            }
+        };
+        assert_eq!(waits(), knows);
+        let _peers = [(); 3].map(|()| TcpStream::connect(address).expect("there is room"));
+        drop(accepts());
+        assert!(!waits(), "another is there");
+        drop(accepts());
+        assert!(!waits(), "another is there");
+        drop(accepts());
+        assert_eq!(waits(), knows, "it was the last");
     }
 }

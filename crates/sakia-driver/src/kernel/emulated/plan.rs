@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use super::request::{Attempt, Crew, Request};
 use super::{file, socket, splice, sys, transfer};
 use crate::kernel::Sqe;
-use crate::kernel::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, opcode};
+use crate::kernel::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, opcode, poll_first};
 
-/// `IORING_RECVSEND_POLL_FIRST`: a hint that this kernel has no use for.
-const POLL_FIRST: u16 = 1;
 /// `IORING_TIMEOUT_ABS`.
 const TIMEOUT_ABS: u32 = 1;
 
@@ -51,7 +49,9 @@ pub(super) fn supports(code: u8) -> bool {
 /// Refuses what this kernel has no answer to, rather than doing half of it.
 pub(super) fn check(sqe: &Sqe) -> Result<(), i32> {
     let known = IOSQE_ASYNC | IOSQE_CQE_SKIP_SUCCESS;
-    let plain = sqe.flags & !known == 0 && sqe.ioprio & !POLL_FIRST == 0 && sqe.personality == 0;
+    // A hint that this kernel has no use for.
+    let hint = poll_first(sqe.opcode);
+    let plain = sqe.flags & !known == 0 && sqe.ioprio & !hint == 0 && sqe.personality == 0;
     let whole = match sqe.opcode {
         // Several shots, a change of a poll that is armed.
         opcode::POLL_ADD => sqe.len == 0,
@@ -171,12 +171,26 @@ mod tests {
     fn what_this_kernel_has_no_answer_to_is_refused_and_not_done_by_half() {
         let linked = Sqe::rw(opcode::NOP, -1, 0, 0, 0).flags(1 << 2);
         let multishot = Sqe::rw(opcode::POLL_ADD, 0, 0, 1, 0);
+        // Of an accept the bit has it go on for ever that of a receive has it wait first.
+        let accepts = Sqe::rw(opcode::ACCEPT, 0, 0, 0, 0).ioprio(1);
+        let prioritised = Sqe::rw(opcode::RECV, 0, 0, 0, 0).ioprio(4);
         let every = Sqe::rw(opcode::ASYNC_CANCEL, -1, 0, 0, 0).op_flags(1);
         let counted = Sqe::rw(opcode::TIMEOUT, -1, 0, 1, 1);
         let unknown = Sqe::rw(opcode::MSG_RING, -1, 0, 0, 0);
-        for sqe in [linked, multishot, every, counted, unknown] {
+        for sqe in [
+            linked,
+            multishot,
+            accepts,
+            prioritised,
+            every,
+            counted,
+            unknown,
+        ] {
             assert_eq!(check(&sqe), Err(libc::EINVAL), "{sqe:?}");
         }
         assert_eq!(check(&Sqe::rw(opcode::NOP, -1, 0, 0, 0)), Ok(()));
+        for (code, hint) in [(opcode::ACCEPT, 4), (opcode::RECV, 1)] {
+            assert_eq!(check(&Sqe::rw(code, 0, 0, 0, 0).ioprio(hint)), Ok(()));
+        }
     }
 }

@@ -234,6 +234,11 @@ impl Kernel for Uring {
         true
     }
 
+    fn waits_to_accept(&self) -> bool {
+        // IORING_ACCEPT_POLL_FIRST has no flag of its own; this one came with it, in Linux 6.10.
+        self.ring.params().is_feature_recvsend_bundle()
+    }
+
     fn open_buffers(&mut self, most: u16) -> bool {
         // An error (a kernel before 5.19, no memory to pin) is no reason to fail: receives take their buffers along then.
         self.buffers = BufferRing::register(&self.ring.submitter(), most).ok();
