@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sakia_buf::IoBuf;
-use sakia_driver::{Config, Driver, KernelChoice, Kind, graves, ops};
+use sakia_driver::ops::WriteAt;
+use sakia_driver::{Config, Driver, Fd, KernelChoice, Kind, Submit, graves, ops};
 
 use crate::help::{adopt, alone, driver, end, fork, poll, turn_for};
 
@@ -132,6 +133,38 @@ fn file() -> File {
     tempfile::tempfile().expect("a file")
 }
 
+/// A write of the page to a file of its own, in which it is stuck.
+struct Stuck {
+    driver: Rc<Driver>,
+    file: Fd,
+    write: Submit<WriteAt<Held>>,
+    /// How often its buffer was freed.
+    drops: Rc<Cell<u32>>,
+}
+
+fn stuck_on(driver: Rc<Driver>, page: &Page) -> Stuck {
+    let drops = Rc::new(Cell::new(0));
+    let file = adopt(&driver, file(), Kind::File);
+    let mut write = ops::write_at(&file, Held(page.start, drops.clone()), 0, 0);
+    assert!(poll(&driver, &mut write).is_pending());
+    page.catch(&driver);
+    Stuck {
+        driver,
+        file,
+        write,
+        drops,
+    }
+}
+
+fn stuck(page: &Page) -> Stuck {
+    stuck_on(driver(), page)
+}
+
+/// A deadline that what is stuck does not meet.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(50)
+}
+
 fn reap_until_empty() {
     let until = Instant::now() + Duration::from_secs(5);
     while graves() > 0 {
@@ -145,12 +178,12 @@ fn reap_until_empty() {
 fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
     alone(|| {
         let page = Page::new();
-        let drops = Rc::new(Cell::new(0));
-        let driver = driver();
-        let ours = adopt(&driver, file(), Kind::File);
-        let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
-        assert!(poll(&driver, &mut write).is_pending());
-        page.catch(&driver);
+        let Stuck {
+            driver,
+            file,
+            write,
+            drops,
+        } = stuck(&page);
         drop(write);
         let start = Instant::now();
         // Long enough for every doubling of a drain's waits.
@@ -166,7 +199,7 @@ fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
             "{report:?}"
         );
         assert_eq!((graves(), drops.get()), (1, 0), "the kernel has the buffer");
-        drop(ours);
+        drop(file);
         drop(driver);
         assert_eq!(drops.get(), 0);
         page.let_go();
@@ -179,13 +212,13 @@ fn what_will_not_end_is_set_aside_and_freed_when_it_has() {
 fn a_future_of_an_op_that_was_set_aside_stays_pending_and_is_safe_to_drop() {
     alone(|| {
         let page = Page::new();
-        let drops = Rc::new(Cell::new(0));
-        let driver = driver();
-        let ours = adopt(&driver, file(), Kind::File);
-        let mut write = ops::write_at(&ours, Held(page.start, drops.clone()), 0, 0);
-        assert!(poll(&driver, &mut write).is_pending());
         // One after the other: of two that come at once the kernel may start a worker for one alone.
-        page.catch(&driver);
+        let Stuck {
+            driver,
+            file: ours,
+            mut write,
+            drops,
+        } = stuck(&page);
         // And its file is not any: io-wq carries out writes to one file in their order, and knows files by a hash of 6 bits.
         let (other, _second) = loop {
             let other = adopt(&driver, file(), Kind::File);
@@ -229,19 +262,10 @@ fn a_thread_that_ends_with_a_grave_leaks_it_and_frees_nothing() {
         let theirs = page.clone();
         let thread = std::thread::spawn(move || {
             let page = theirs;
-            let driver = driver();
-            let ours = adopt(&driver, file(), Kind::File);
-            let drops = Rc::new(Cell::new(0));
-            let mut write = ops::write_at(&ours, Held(page.start, drops), 0, 0);
-            assert!(poll(&driver, &mut write).is_pending());
-            page.catch(&driver);
-            drop(write);
-            assert_eq!(
-                driver
-                    .end(Instant::now() + Duration::from_millis(50))
-                    .ops_quarantined,
-                1
-            );
+            let stuck = stuck(&page);
+            drop(stuck.write);
+            let report = stuck.driver.end(soon());
+            assert_eq!(report.ops_quarantined, 1);
             tell.send(()).unwrap();
         });
         ended.recv().unwrap();
@@ -260,15 +284,9 @@ fn a_thread_that_ends_with_a_grave_of_the_emulated_kernel_does_not_wait_for_what
     let thread = std::thread::spawn(move || {
         let mut config = Config::default();
         config.kernel = KernelChoice::Emulated;
-        let driver = Driver::new(&config).unwrap();
-        let ours = adopt(&driver, file(), Kind::File);
-        let held = Held(theirs.start, Rc::default());
-        let mut write = ops::write_at(&ours, held, 0, 0);
-        assert!(poll(&driver, &mut write).is_pending());
-        theirs.catch(&driver);
-        drop(write);
-        let deadline = Instant::now() + Duration::from_millis(50);
-        let report = driver.end(deadline);
+        let stuck = stuck_on(Driver::new(&config).unwrap(), &theirs);
+        drop(stuck.write);
+        let report = stuck.driver.end(soon());
         assert_eq!((report.ops_quarantined, report.threads_left), (1, 1));
     });
     // Its destructors are part of its end, so only a join tells.
@@ -282,24 +300,16 @@ fn a_thread_that_ends_with_a_grave_of_the_emulated_kernel_does_not_wait_for_what
 fn a_child_that_inherits_a_grave_may_make_a_runtime_and_exit() {
     alone(|| {
         let page = Page::new();
-        let driver_ = driver();
-        let ours = adopt(&driver_, file(), Kind::File);
-        let mut write = ops::write_at(&ours, Held(page.start, Rc::default()), 0, 0);
-        assert!(poll(&driver_, &mut write).is_pending());
-        page.catch(&driver_);
-        drop(write);
-        assert_eq!(
-            driver_
-                .end(Instant::now() + Duration::from_millis(50))
-                .ops_quarantined,
-            1
-        );
+        let stuck = stuck(&page);
+        drop(stuck.write);
+        let report = stuck.driver.end(soon());
+        assert_eq!(report.ops_quarantined, 1);
         let status = fork(|| {
             end(&driver());
             0
         });
         assert_eq!(status, 0, "the grave is the parent's");
-        drop(ours);
+        drop(stuck.file);
         page.let_go();
         reap_until_empty();
     });
