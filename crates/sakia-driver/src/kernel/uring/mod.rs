@@ -42,9 +42,7 @@ pub(crate) struct Ask {
 pub(crate) struct Uring {
     ring: IoUring,
     opcodes: Opcodes,
-    /// The index under which the thread knows the ring, if it took it.
-    registered: Option<u32>,
-    /// By what the ring is entered: that index, or its descriptor; and the flags that say which, and what every enter asks.
+    /// By what the ring is entered: the index under which the thread knows it, or its descriptor; and the flags that say which, and what every enter asks.
     enter_by: RawFd,
     enter_flags: u32,
     /// Enter flags that this kernel knows and that every wait carries.
@@ -79,16 +77,14 @@ impl Uring {
                 .submitter()
                 .register_iowq_max_workers(&mut ask.workers.clone());
         }
-        let registered = sys::register_ring_fd(ring.as_raw_fd()).ok();
         let no_iowait = ring.params().is_feature_no_iowait();
-        let (enter_by, flags) = match registered {
-            Some(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
-            None => (ring.as_raw_fd(), 0),
+        let (enter_by, flags) = match sys::register_ring_fd(ring.as_raw_fd()) {
+            Ok(index) => (index as RawFd, sys::ENTER_REGISTERED_RING),
+            Err(_) => (ring.as_raw_fd(), 0),
         };
         let mut uring = Self {
             ring,
             opcodes,
-            registered,
             enter_by,
             enter_flags: flags | sys::ENTER_GETEVENTS,
             wait_flags: if no_iowait { sys::ENTER_NO_IOWAIT } else { 0 },
@@ -336,8 +332,8 @@ impl Drop for Uring {
         }
         self.known.end(&self.ring.submitter());
         // The thread's registration would keep the ring alive after its descriptor is closed.
-        if let Some(index) = self.registered.take() {
-            let _ = sys::unregister_ring_fd(self.ring.as_raw_fd(), index);
+        if self.enter_flags & sys::ENTER_REGISTERED_RING != 0 {
+            let _ = sys::unregister_ring_fd(self.ring.as_raw_fd(), self.enter_by as u32);
         }
     }
 }
