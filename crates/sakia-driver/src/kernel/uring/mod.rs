@@ -134,15 +134,19 @@ impl Uring {
         }
     }
 
+    /// Whether there is deferred work that an enter would do.
+    #[inline]
+    fn has_rest(&mut self) -> bool {
+        self.ring.submission().taskrun()
+    }
+
+    /// Enters until no deferred work is left, a few times at most.
     #[cold]
-    fn fetch_late(&mut self) -> Result<Entered, EnterError> {
+    fn enter_for_rest(&mut self) -> Result<Entered, EnterError> {
         for _ in 0..CALLS_MORE {
-            match self.enter(Wait::No)? {
-                Entered::Fine => {}
-                entered => return Ok(entered),
-            }
-            if !self.ring.submission().taskrun() {
-                break;
+            let entered = self.enter(Wait::No)?;
+            if entered != Entered::Fine || !self.has_rest() {
+                return Ok(entered);
             }
         }
         Ok(Entered::Fine)
@@ -189,11 +193,10 @@ impl Kernel for Uring {
 
     #[inline]
     fn fetch_rest(&mut self) -> Result<Entered, EnterError> {
-        let left = self.ring.submission().taskrun();
-        match left {
-            true => self.fetch_late(),
-            false => Ok(Entered::Fine),
+        if !self.has_rest() {
+            return Ok(Entered::Fine);
         }
+        self.enter_for_rest()
     }
 
     #[inline]
