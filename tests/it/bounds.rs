@@ -37,55 +37,49 @@ fn is_open(mut peer: &std::net::TcpStream) -> bool {
 
 #[test]
 fn a_use_on_another_thread_panics_and_names_both_threads_and_the_value_is_whole() {
-    in_child(
-        "bounds::a_use_on_another_thread_panics_and_names_both_threads_and_the_value_is_whole",
-        || {
-            quiet_panics();
-            let home = thread::Builder::new().name("home".into());
-            let home = home.spawn(|| {
-                run_clean(async {
-                    let (shell, peer) = connection().await;
-                    let away = thread::Builder::new().name("away".into());
-                    let away = away.spawn(move || {
-                        let used = catch_unwind(AssertUnwindSafe(|| {
-                            let _ = shell.get().peer_addr();
-                        }));
-                        (shell, used)
-                    });
-                    let (shell, used) = away.unwrap().join().unwrap();
-                    let message = *used.unwrap_err().downcast::<String>().unwrap();
-                    assert!(
-                        message.contains("home") && message.contains("away"),
-                        "{message}"
-                    );
-                    assert!(is_open(&peer), "the value was not touched");
-                    shell.get().write_all("hello").await.0.unwrap();
-                    let mut hello = [0; 5];
-                    (&peer).read_exact(&mut hello).unwrap();
-                    assert_eq!(&hello, b"hello");
+    in_child(|| {
+        quiet_panics();
+        let home = thread::Builder::new().name("home".into());
+        let home = home.spawn(|| {
+            run_clean(async {
+                let (shell, peer) = connection().await;
+                let away = thread::Builder::new().name("away".into());
+                let away = away.spawn(move || {
+                    let used = catch_unwind(AssertUnwindSafe(|| {
+                        let _ = shell.get().peer_addr();
+                    }));
+                    (shell, used)
                 });
+                let (shell, used) = away.unwrap().join().unwrap();
+                let message = *used.unwrap_err().downcast::<String>().unwrap();
+                assert!(
+                    message.contains("home") && message.contains("away"),
+                    "{message}"
+                );
+                assert!(is_open(&peer), "the value was not touched");
+                shell.get().write_all("hello").await.0.unwrap();
+                let mut hello = [0; 5];
+                (&peer).read_exact(&mut hello).unwrap();
+                assert_eq!(&hello, b"hello");
             });
-            home.unwrap().join().unwrap();
-        },
-    );
+        });
+        home.unwrap().join().unwrap();
+    });
 }
 
 #[test]
 fn a_drop_on_another_thread_sends_the_socket_home_where_it_is_closed() {
-    in_child(
-        "bounds::a_drop_on_another_thread_sends_the_socket_home_where_it_is_closed",
-        || {
-            leaves_nothing(|| {
-                run_clean(async {
-                    let (shell, peer) = connection().await;
-                    thread::spawn(move || drop(shell)).join().unwrap();
-                    assert!(is_open(&peer), "not on the other thread");
-                    laps(2).await;
-                    assert!(sees_the_end(&peer));
-                });
+    in_child(|| {
+        leaves_nothing(|| {
+            run_clean(async {
+                let (shell, peer) = connection().await;
+                thread::spawn(move || drop(shell)).join().unwrap();
+                assert!(is_open(&peer), "not on the other thread");
+                laps(2).await;
+                assert!(sees_the_end(&peer));
             });
-        },
-    );
+        });
+    });
 }
 
 #[test]
@@ -111,39 +105,36 @@ fn a_parked_runtime_closes_a_socket_that_comes_home() {
 
 #[test]
 fn the_end_of_the_runtime_closes_what_a_shell_elsewhere_still_holds() {
-    in_child(
-        "bounds::the_end_of_the_runtime_closes_what_a_shell_elsewhere_still_holds",
-        || {
-            quiet_panics();
-            let mut kept = None;
-            leaves_nothing(|| {
-                let before = fds();
-                let runtime = runtime();
-                let (shell, peer) = runtime.block_on(connection());
-                let report = runtime.shutdown(Duration::from_secs(5));
-                assert!(
-                    report.is_clean() && report.still_held().is_empty(),
-                    "{report}"
-                );
-                assert_eq!(report.bound_dropped(), 1, "{report}");
-                assert!(sees_the_end(&peer), "closed by the end, not by the shell");
-                drop(peer);
-                assert_eq!(fds(), before);
-                kept = Some(shell);
-            });
-            let shell = kept.take().unwrap();
-            let used = catch_unwind(AssertUnwindSafe(|| {
-                let _ = shell.get().peer_addr();
-            }));
-            let message = used.unwrap_err();
-            let message = message.downcast_ref::<&str>().unwrap();
+    in_child(|| {
+        quiet_panics();
+        let mut kept = None;
+        leaves_nothing(|| {
+            let before = fds();
+            let runtime = runtime();
+            let (shell, peer) = runtime.block_on(connection());
+            let report = runtime.shutdown(Duration::from_secs(5));
             assert!(
-                message.contains("after the end of its runtime"),
-                "{message}"
+                report.is_clean() && report.still_held().is_empty(),
+                "{report}"
             );
-            thread::spawn(move || drop(shell)).join().unwrap();
-        },
-    );
+            assert_eq!(report.bound_dropped(), 1, "{report}");
+            assert!(sees_the_end(&peer), "closed by the end, not by the shell");
+            drop(peer);
+            assert_eq!(fds(), before);
+            kept = Some(shell);
+        });
+        let shell = kept.take().unwrap();
+        let used = catch_unwind(AssertUnwindSafe(|| {
+            let _ = shell.get().peer_addr();
+        }));
+        let message = used.unwrap_err();
+        let message = message.downcast_ref::<&str>().unwrap();
+        assert!(
+            message.contains("after the end of its runtime"),
+            "{message}"
+        );
+        thread::spawn(move || drop(shell)).join().unwrap();
+    });
 }
 
 #[test]

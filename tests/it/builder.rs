@@ -101,60 +101,54 @@ fn a_core_that_is_not_there_is_an_error_with_the_cores_that_are_and_changes_noth
 
 #[test]
 fn raise_nofile_lifts_the_soft_limit_to_the_hard_one_and_its_absence_does_not() {
-    in_child(
-        "builder::raise_nofile_lifts_the_soft_limit_to_the_hard_one_and_its_absence_does_not",
-        || {
-            let hard = nofile();
-            set_limit(Limit::Files, 64);
-            drop(Runtime::builder().entries(64).build().unwrap());
-            assert_eq!(nofile(), 64);
-            drop(
-                Runtime::builder()
-                    .entries(64)
-                    .raise_nofile(true)
-                    .build()
-                    .unwrap(),
-            );
-            assert!(nofile() >= hard && nofile() > 64, "{}", nofile());
-        },
-    );
+    in_child(|| {
+        let hard = nofile();
+        set_limit(Limit::Files, 64);
+        drop(Runtime::builder().entries(64).build().unwrap());
+        assert_eq!(nofile(), 64);
+        drop(
+            Runtime::builder()
+                .entries(64)
+                .raise_nofile(true)
+                .build()
+                .unwrap(),
+        );
+        assert!(nofile() >= hard && nofile() > 64, "{}", nofile());
+    });
 }
 
 #[test]
 fn a_build_that_fails_names_cause_and_cure_and_leaves_thread_and_descriptors_as_they_were() {
-    in_child(
-        "builder::a_build_that_fails_names_cause_and_cure_and_leaves_thread_and_descriptors_as_they_were",
-        || {
-            let (before, cores_before) = (fds(), cores());
-            let core = first_core();
-            // The lowest number that is free.
-            let open = (0..).find(|number| !before.contains_key(number)).unwrap();
-            let open = u64::try_from(open).unwrap();
-            // No descriptor is left for the ring.
-            set_limit(Limit::Files, open);
-            let (cause, cure) = refused(Runtime::builder().entries(64).pin_to([core]));
-            assert!(
-                cause.contains("descriptor") && cure.contains("RLIMIT_NOFILE"),
-                "{cause}; {cure}"
-            );
-            // The ring gets one, its eventfd none.
-            set_limit(Limit::Files, open + 1);
-            let (cause, cure) = refused(Runtime::builder().entries(64));
-            assert!(
-                cause.contains("descriptor") && cure.contains("RLIMIT_NOFILE"),
-                "{cause}; {cure}"
-            );
-            set_limit(Limit::Files, open + 64);
-            deny_io_uring(libc::EPERM);
-            let uring = Runtime::builder()
-                .kernel(KernelChoice::Uring)
-                .pin_to([core]);
-            let (cause, cure) = refused(uring);
-            assert!(
-                cause.contains("denied") && cure.contains("seccomp"),
-                "{cause}; {cure}"
-            );
-            assert_eq!((fds(), cores()), (before, cores_before));
-        },
-    );
+    in_child(|| {
+        let (before, cores_before) = (fds(), cores());
+        let core = first_core();
+        // The lowest number that is free.
+        let open = (0..).find(|number| !before.contains_key(number)).unwrap();
+        let open = u64::try_from(open).unwrap();
+        // No descriptor is left for the ring.
+        set_limit(Limit::Files, open);
+        let (cause, cure) = refused(Runtime::builder().entries(64).pin_to([core]));
+        assert!(
+            cause.contains("descriptor") && cure.contains("RLIMIT_NOFILE"),
+            "{cause}; {cure}"
+        );
+        // The ring gets one, its eventfd none.
+        set_limit(Limit::Files, open + 1);
+        let (cause, cure) = refused(Runtime::builder().entries(64));
+        assert!(
+            cause.contains("descriptor") && cure.contains("RLIMIT_NOFILE"),
+            "{cause}; {cure}"
+        );
+        set_limit(Limit::Files, open + 64);
+        deny_io_uring(libc::EPERM);
+        let uring = Runtime::builder()
+            .kernel(KernelChoice::Uring)
+            .pin_to([core]);
+        let (cause, cure) = refused(uring);
+        assert!(
+            cause.contains("denied") && cure.contains("seccomp"),
+            "{cause}; {cure}"
+        );
+        assert_eq!((fds(), cores()), (before, cores_before));
+    });
 }

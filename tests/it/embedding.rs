@@ -220,26 +220,23 @@ fn a_turn_that_leaves_work_says_so_and_a_turn_may_wait_by_itself() {
 
 #[test]
 fn a_runtime_that_nobody_embeds_has_no_descriptor_for_it_and_an_embedded_one_takes_it_along() {
-    in_child(
-        "embedding::a_runtime_that_nobody_embeds_has_no_descriptor_for_it_and_an_embedded_one_takes_it_along",
-        || {
-            leaves_nothing(|| {
-                let runtime = runtime();
-                let plain = fds().len();
-                // Turns work without it as well.
-                let task = runtime.spawn(async {});
-                while !task.is_finished() {
-                    runtime.turn(None).unwrap();
-                }
-                assert_eq!(fds().len(), plain);
-                runtime.as_fd().unwrap();
-                runtime.as_fd().unwrap();
-                assert_eq!(fds().len(), plain + 1);
-                settle(&runtime);
-                assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
-            });
-        },
-    );
+    in_child(|| {
+        leaves_nothing(|| {
+            let runtime = runtime();
+            let plain = fds().len();
+            // Turns work without it as well.
+            let task = runtime.spawn(async {});
+            while !task.is_finished() {
+                runtime.turn(None).unwrap();
+            }
+            assert_eq!(fds().len(), plain);
+            runtime.as_fd().unwrap();
+            runtime.as_fd().unwrap();
+            assert_eq!(fds().len(), plain + 1);
+            settle(&runtime);
+            assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
+        });
+    });
 }
 
 #[test]

@@ -56,7 +56,7 @@ async fn echo() {
 #[test]
 fn where_no_thread_is_to_be_had_sockets_go_on_closes_are_made_and_files_give_clear_errors() {
     const NAME: &str = "emulated::where_no_thread_is_to_be_had_sockets_go_on_closes_are_made_and_files_give_clear_errors";
-    in_child(NAME, || {
+    in_child(|| {
         let there = tempfile::NamedTempFile::new().expect("a temporary file can be made");
         if let Err(error) = drop_to_user(54321) {
             return skip(NAME, &format!("root is needed to become another: {error}"));
@@ -86,8 +86,7 @@ fn where_no_thread_is_to_be_had_sockets_go_on_closes_are_made_and_files_give_cle
 #[test]
 fn on_a_kernel_that_knows_neither_nowait_nor_openat2_nor_epoll_pwait2_all_goes_on_and_nothing_escapes()
  {
-    const NAME: &str = "emulated::on_a_kernel_that_knows_neither_nowait_nor_openat2_nor_epoll_pwait2_all_goes_on_and_nothing_escapes";
-    in_child(NAME, || {
+    in_child(|| {
         play_old_kernel();
         leaves_nothing(|| {
             let runtime = emulated();
@@ -175,9 +174,7 @@ fn a_listener_that_is_shown_blocks_as_its_owner_left_it_and_accepts_as_before() 
 
 #[test]
 fn a_listener_that_a_forked_child_shows_still_waits_for_nobody_in_its_parent() {
-    const NAME: &str =
-        "emulated::a_listener_that_a_forked_child_shows_still_waits_for_nobody_in_its_parent";
-    in_child(NAME, || {
+    in_child(|| {
         let runtime = emulated();
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -196,9 +193,7 @@ fn a_listener_that_a_forked_child_shows_still_waits_for_nobody_in_its_parent() {
 /// Row 21's witness, the other way round: what /proc has more is what the ledger has.
 #[test]
 fn the_ledger_lists_every_descriptor_that_a_runtime_has_for_itself_on_each_kernel() {
-    const NAME: &str =
-        "emulated::the_ledger_lists_every_descriptor_that_a_runtime_has_for_itself_on_each_kernel";
-    in_child(NAME, || {
+    in_child(|| {
         for kernel in [KernelChoice::Auto, KernelChoice::Emulated] {
             let before = fds();
             let runtime = Runtime::builder().entries(64).kernel(kernel).build();

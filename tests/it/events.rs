@@ -62,7 +62,7 @@ fn a_runtime_that_gets_what_it_asks_for_tells_nothing() {
 #[test]
 fn a_kernel_that_is_denied_is_told_with_the_reason() {
     const NAME: &str = "events::a_kernel_that_is_denied_is_told_with_the_reason";
-    in_child(NAME, || {
+    in_child(|| {
         if is_emulated() {
             skip(NAME, "SAKIA_KERNEL has chosen: nothing falls back");
             return;
@@ -83,7 +83,7 @@ fn a_kernel_that_is_denied_is_told_with_the_reason() {
 #[test]
 fn a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes() {
     const NAME: &str = "events::a_ring_that_is_smaller_than_asked_for_is_told_with_both_sizes";
-    in_child(NAME, || {
+    in_child(|| {
         if !has_memlock(NAME, 65531, 64 << 10) {
             return;
         }

@@ -22,37 +22,34 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Row 13.
 #[test]
 fn a_panic_through_block_on_closes_its_files_and_the_runtime_can_be_used_again() {
-    in_child(
-        "exits_ends::a_panic_through_block_on_closes_its_files_and_the_runtime_can_be_used_again",
-        || {
-            quiet_panics();
-            for place in places("row 13") {
-                let paths = place.files(100);
-                leaves_nothing(|| {
-                    let runtime = runtime();
-                    let before = fds();
-                    let panicked = catch_unwind(AssertUnwindSafe(|| {
-                        runtime.block_on(async {
-                            let mut files = Vec::new();
-                            for path in &paths {
-                                files.push(File::open(path).await.expect("the file is there"));
-                            }
-                            assert_eq!(files.len(), 0, "one hundred files are open");
-                        });
-                    }));
-                    assert!(panicked.is_err());
-                    assert_eq!(fds(), before, "{}: closed while unwinding", place.name);
-                    let read = runtime.block_on(async {
-                        let file = File::open(&paths[0]).await.expect("the file is there");
-                        file.read_at(vec![0; 64], 0).await.0
+    in_child(|| {
+        quiet_panics();
+        for place in places("row 13") {
+            let paths = place.files(100);
+            leaves_nothing(|| {
+                let runtime = runtime();
+                let before = fds();
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    runtime.block_on(async {
+                        let mut files = Vec::new();
+                        for path in &paths {
+                            files.push(File::open(path).await.expect("the file is there"));
+                        }
+                        assert_eq!(files.len(), 0, "one hundred files are open");
                     });
-                    assert!(read.is_ok_and(|n| n > 0), "it can be used again");
-                    let report = runtime.shutdown(Duration::from_secs(5));
-                    assert!(report.is_clean(), "{report}");
+                }));
+                assert!(panicked.is_err());
+                assert_eq!(fds(), before, "{}: closed while unwinding", place.name);
+                let read = runtime.block_on(async {
+                    let file = File::open(&paths[0]).await.expect("the file is there");
+                    file.read_at(vec![0; 64], 0).await.0
                 });
-            }
-        },
-    );
+                assert!(read.is_ok_and(|n| n > 0), "it can be used again");
+                let report = runtime.shutdown(Duration::from_secs(5));
+                assert!(report.is_clean(), "{report}");
+            });
+        }
+    });
 }
 
 /// A value whose destructor panics.
@@ -67,151 +64,139 @@ impl Drop for Bomb {
 /// Row 15.
 #[test]
 fn a_panic_in_a_destructor_at_the_end_is_counted_and_does_not_stop_the_rest() {
-    in_child(
-        "exits_ends::a_panic_in_a_destructor_at_the_end_is_counted_and_does_not_stop_the_rest",
-        || {
-            quiet_panics();
-            for place in places("row 15") {
-                let paths = place.files(20);
-                leaves_nothing(|| {
-                    let runtime = runtime();
-                    runtime.block_on(async {
-                        for (i, path) in paths.into_iter().enumerate() {
-                            sakia::spawn(async move {
-                                let _file = File::open(&path).await.expect("the file is there");
-                                let _bomb = (i % 5 == 0).then(|| Bomb);
-                                sakia::time::sleep(HOUR).await;
-                            });
-                        }
-                        while fds()
-                            .values()
-                            .filter(|target| target.contains("file-"))
-                            .count()
-                            < 20
-                        {
-                            laps(1).await;
-                        }
-                        // One more lap, so that every task has looked at its file.
-                        sakia::time::sleep(Duration::from_millis(10)).await;
-                    });
-                    let report = runtime.shutdown(Duration::from_secs(5));
-                    assert_eq!(
-                        (report.destructor_panics(), report.tasks_dropped()),
-                        (4, 20),
-                        "{report}"
-                    );
-                    assert!(!report.is_clean(), "it says so");
+    in_child(|| {
+        quiet_panics();
+        for place in places("row 15") {
+            let paths = place.files(20);
+            leaves_nothing(|| {
+                let runtime = runtime();
+                runtime.block_on(async {
+                    for (i, path) in paths.into_iter().enumerate() {
+                        sakia::spawn(async move {
+                            let _file = File::open(&path).await.expect("the file is there");
+                            let _bomb = (i % 5 == 0).then(|| Bomb);
+                            sakia::time::sleep(HOUR).await;
+                        });
+                    }
+                    while fds()
+                        .values()
+                        .filter(|target| target.contains("file-"))
+                        .count()
+                        < 20
+                    {
+                        laps(1).await;
+                    }
+                    // One more lap, so that every task has looked at its file.
+                    sakia::time::sleep(Duration::from_millis(10)).await;
                 });
-            }
-        },
-    );
+                let report = runtime.shutdown(Duration::from_secs(5));
+                assert_eq!(
+                    (report.destructor_panics(), report.tasks_dropped()),
+                    (4, 20),
+                    "{report}"
+                );
+                assert!(!report.is_clean(), "it says so");
+            });
+        }
+    });
 }
 
 /// Row 18.
 #[test]
 fn a_hundred_runtimes_one_after_the_other_leave_no_descriptor_thread_or_map() {
-    in_child(
-        "exits_ends::a_hundred_runtimes_one_after_the_other_leave_no_descriptor_thread_or_map",
-        || {
-            let one = || {
-                let runtime = runtime();
-                runtime.block_on(async {
-                    let listener = TcpListener::bind("127.0.0.1:0")
-                        .await
-                        .expect("loopback has free ports");
-                    sakia::spawn(async move { listener.accept().await.map(drop) });
-                    laps(3).await;
-                });
-                let report = runtime.shutdown(Duration::from_secs(5));
-                assert!(report.is_clean(), "{report}");
-            };
+    in_child(|| {
+        let one = || {
+            let runtime = runtime();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0")
+                    .await
+                    .expect("loopback has free ports");
+                sakia::spawn(async move { listener.accept().await.map(drop) });
+                laps(3).await;
+            });
+            let report = runtime.shutdown(Duration::from_secs(5));
+            assert!(report.is_clean(), "{report}");
+        };
+        one();
+        let (fds_before, threads_before, maps_before) = (fds(), threads(), maps());
+        for _ in 0..100 {
             one();
-            let (fds_before, threads_before, maps_before) = (fds(), threads(), maps());
-            for _ in 0..100 {
-                one();
-            }
-            assert_eq!(fds(), fds_before);
-            assert_eq!(threads(), threads_before);
-            assert!(
-                maps() <= maps_before + 4,
-                "{maps_before} maps before, {} after",
-                maps()
-            );
-        },
-    );
+        }
+        assert_eq!(fds(), fds_before);
+        assert_eq!(threads(), threads_before);
+        assert!(
+            maps() <= maps_before + 4,
+            "{maps_before} maps before, {} after",
+            maps()
+        );
+    });
 }
 
 /// Row 19.
 #[test]
 fn a_thread_that_ends_with_tasks_pending_leaves_nothing() {
-    in_child(
-        "exits_ends::a_thread_that_ends_with_tasks_pending_leaves_nothing",
-        || {
-            thread_local! {
-                static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
-            }
-            for place in places("row 19") {
-                let path = place.files(1).remove(0);
-                let pend = move |runtime: &Runtime| {
-                    let path = path.clone();
-                    runtime.block_on(async move {
-                        sakia::spawn(async move {
-                            let _file = File::open(&path).await.expect("the file is there");
-                            let listener = TcpListener::bind("127.0.0.1:0")
-                                .await
-                                .expect("loopback has free ports");
-                            listener.accept().await.map(drop)
-                        });
-                        sakia::time::sleep(Duration::from_millis(10)).await;
+    in_child(|| {
+        thread_local! {
+            static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+        }
+        for place in places("row 19") {
+            let path = place.files(1).remove(0);
+            let pend = move |runtime: &Runtime| {
+                let path = path.clone();
+                runtime.block_on(async move {
+                    sakia::spawn(async move {
+                        let _file = File::open(&path).await.expect("the file is there");
+                        let listener = TcpListener::bind("127.0.0.1:0")
+                            .await
+                            .expect("loopback has free ports");
+                        listener.accept().await.map(drop)
                     });
-                };
-                let pend_too = pend.clone();
-                leaves_nothing(|| {
-                    let on_the_stack = std::thread::spawn(move || pend(&runtime()));
-                    on_the_stack.join().expect("the thread ends");
-                    let in_a_thread_local = std::thread::spawn(move || {
-                        RUNTIME.with(|slot| pend_too(slot.borrow_mut().insert(runtime())));
-                    });
-                    in_a_thread_local.join().expect("the thread ends");
+                    sakia::time::sleep(Duration::from_millis(10)).await;
                 });
-            }
-        },
-    );
+            };
+            let pend_too = pend.clone();
+            leaves_nothing(|| {
+                let on_the_stack = std::thread::spawn(move || pend(&runtime()));
+                on_the_stack.join().expect("the thread ends");
+                let in_a_thread_local = std::thread::spawn(move || {
+                    RUNTIME.with(|slot| pend_too(slot.borrow_mut().insert(runtime())));
+                });
+                in_a_thread_local.join().expect("the thread ends");
+            });
+        }
+    });
 }
 
 /// Row 26.
 #[test]
 fn twenty_thousand_ops_in_flight_are_drained_in_well_under_a_second() {
-    in_child(
-        "exits_ends::twenty_thousand_ops_in_flight_are_drained_in_well_under_a_second",
-        || {
-            leaves_nothing(|| {
-                let runtime = Runtime::builder()
-                    .entries(256)
-                    .build()
-                    .expect("a ring can be made here");
-                let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
-                runtime.block_on(async {
-                    // One descriptor, many ops: each waits for a datagram that never comes.
-                    // A file has no such read, so the driver's is taken; at -1, which is where a stream stands.
-                    let socket = Fd::new(ours.into(), Kind::Socket).expect("a runtime is current");
-                    for _ in 0..20_000 {
-                        sakia::spawn(ops::read_at(&socket, Vec::with_capacity(1), u64::MAX));
-                    }
-                    // Every task is polled once, so every op is in the ring.
-                    laps(20_000 / 64).await;
-                });
-                let start = cpu_time();
-                let report = runtime.shutdown(Duration::from_secs(60));
-                // The machine may be busy with others: what counts is what the end itself costs.
-                let took = cpu_time() - start;
-                assert!(report.is_clean(), "{report}");
-                assert!(report.ops_cancelled() >= 20_000, "{report}");
-                assert!(took < Duration::from_secs(1), "{took:?}");
-                drop(theirs);
+    in_child(|| {
+        leaves_nothing(|| {
+            let runtime = Runtime::builder()
+                .entries(256)
+                .build()
+                .expect("a ring can be made here");
+            let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+            runtime.block_on(async {
+                // One descriptor, many ops: each waits for a datagram that never comes.
+                // A file has no such read, so the driver's is taken; at -1, which is where a stream stands.
+                let socket = Fd::new(ours.into(), Kind::Socket).expect("a runtime is current");
+                for _ in 0..20_000 {
+                    sakia::spawn(ops::read_at(&socket, Vec::with_capacity(1), u64::MAX));
+                }
+                // Every task is polled once, so every op is in the ring.
+                laps(20_000 / 64).await;
             });
-        },
-    );
+            let start = cpu_time();
+            let report = runtime.shutdown(Duration::from_secs(60));
+            // The machine may be busy with others: what counts is what the end itself costs.
+            let took = cpu_time() - start;
+            assert!(report.is_clean(), "{report}");
+            assert!(report.ops_cancelled() >= 20_000, "{report}");
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            drop(theirs);
+        });
+    });
 }
 
 /// Row 27.
@@ -263,35 +248,32 @@ fn a_process_that_exits_in_any_way_neither_aborts_nor_hangs() {
 /// Row 27, for `main` itself: the server of this package's examples is sakia-serve; here main is libtest's thread.
 #[test]
 fn a_runtime_dropped_without_a_word_is_silent_when_clean_and_says_a_line_when_not() {
-    in_child(
-        "exits_ends::a_runtime_dropped_without_a_word_is_silent_when_clean_and_says_a_line_when_not",
-        || {
-            quiet_panics();
-            let said = Rc::new(RefCell::new(Vec::new()));
-            let build = || {
-                let said = said.clone();
-                let builder = Runtime::builder()
-                    .entries(64)
-                    .on_event(move |event| said.borrow_mut().push(event.to_string()));
-                builder.build().expect("a ring can be made here")
-            };
-            drop(build());
-            assert!(said.borrow().is_empty());
-            let runtime = build();
-            runtime.spawn(async {
-                let _bomb = Bomb;
-                sakia::time::sleep(HOUR).await;
-            });
-            runtime.block_on(laps(2));
-            drop(runtime);
-            assert_eq!(said.borrow().len(), 1);
-            assert!(
-                said.borrow()[0].contains("1 destructors panicked"),
-                "{:?}",
-                said.borrow()
-            );
-        },
-    );
+    in_child(|| {
+        quiet_panics();
+        let said = Rc::new(RefCell::new(Vec::new()));
+        let build = || {
+            let said = said.clone();
+            let builder = Runtime::builder()
+                .entries(64)
+                .on_event(move |event| said.borrow_mut().push(event.to_string()));
+            builder.build().expect("a ring can be made here")
+        };
+        drop(build());
+        assert!(said.borrow().is_empty());
+        let runtime = build();
+        runtime.spawn(async {
+            let _bomb = Bomb;
+            sakia::time::sleep(HOUR).await;
+        });
+        runtime.block_on(laps(2));
+        drop(runtime);
+        assert_eq!(said.borrow().len(), 1);
+        assert!(
+            said.borrow()[0].contains("1 destructors panicked"),
+            "{:?}",
+            said.borrow()
+        );
+    });
 }
 
 /// Row 29.
@@ -324,30 +306,27 @@ fn ten_thousand_ops_on_a_ring_of_the_smallest_size_all_complete() {
 /// A runtime inside a runtime.
 #[test]
 fn a_block_on_inside_a_block_on_is_refused_and_a_runtime_inside_a_task_may_live_and_end() {
-    in_child(
-        "exits_ends::a_block_on_inside_a_block_on_is_refused_and_a_runtime_inside_a_task_may_live_and_end",
-        || {
-            quiet_panics();
-            leaves_nothing(|| {
-                run_clean(async {
-                    let inner = runtime();
-                    let nested = catch_unwind(AssertUnwindSafe(|| inner.block_on(async {})));
-                    let message = nested.expect_err("it is refused");
-                    assert!(
-                        message
-                            .downcast_ref::<&str>()
-                            .is_some_and(|text| text.contains("inside a sakia runtime"))
-                    );
-                    assert!(inner.shutdown(Duration::from_secs(1)).is_clean());
-                    sakia::time::sleep(Duration::from_millis(1)).await;
-                    let file = File::open("/dev/null")
-                        .await
-                        .expect("the outer one goes on");
-                    file.close().await.expect("it closes");
-                });
+    in_child(|| {
+        quiet_panics();
+        leaves_nothing(|| {
+            run_clean(async {
+                let inner = runtime();
+                let nested = catch_unwind(AssertUnwindSafe(|| inner.block_on(async {})));
+                let message = nested.expect_err("it is refused");
+                assert!(
+                    message
+                        .downcast_ref::<&str>()
+                        .is_some_and(|text| text.contains("inside a sakia runtime"))
+                );
+                assert!(inner.shutdown(Duration::from_secs(1)).is_clean());
+                sakia::time::sleep(Duration::from_millis(1)).await;
+                let file = File::open("/dev/null")
+                    .await
+                    .expect("the outer one goes on");
+                file.close().await.expect("it closes");
             });
-        },
-    );
+        });
+    });
 }
 
 /// A spawn during shutdown gives a handle that resolves to cancelled.

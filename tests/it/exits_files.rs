@@ -33,70 +33,64 @@ fn files_among(fds: &std::collections::BTreeMap<i32, String>, dir: &Path) -> usi
 /// Row 1.
 #[test]
 fn files_dropped_as_the_outermost_future_ends_are_closed() {
-    in_child(
-        "exits_files::files_dropped_as_the_outermost_future_ends_are_closed",
-        || {
-            for place in places("row 1") {
-                let paths = place.files(100);
-                let closed = leaves_nothing(|| {
-                    let runtime = runtime();
-                    runtime.block_on(async {
-                        let files = open_all(&paths).await;
-                        assert_eq!(
-                            files_among(&fds(), place.path()),
-                            100,
-                            "the witness sees them open"
-                        );
-                        drop(files);
-                    });
+    in_child(|| {
+        for place in places("row 1") {
+            let paths = place.files(100);
+            let closed = leaves_nothing(|| {
+                let runtime = runtime();
+                runtime.block_on(async {
+                    let files = open_all(&paths).await;
                     assert_eq!(
                         files_among(&fds(), place.path()),
-                        0,
-                        "{}: closed before the runtime ends",
-                        place.name
+                        100,
+                        "the witness sees them open"
                     );
-                    let report = runtime.shutdown(Duration::from_secs(5));
-                    assert!(report.is_clean(), "{report}");
-                    report
-                        .closed()
-                        .iter()
-                        .find(|(kind, _)| *kind == Kind::File)
-                        .map(|(_, n)| *n)
+                    drop(files);
                 });
-                assert_eq!(closed, Some(100), "{}: each closed once", place.name);
-            }
-        },
-    );
+                assert_eq!(
+                    files_among(&fds(), place.path()),
+                    0,
+                    "{}: closed before the runtime ends",
+                    place.name
+                );
+                let report = runtime.shutdown(Duration::from_secs(5));
+                assert!(report.is_clean(), "{report}");
+                report
+                    .closed()
+                    .iter()
+                    .find(|(kind, _)| *kind == Kind::File)
+                    .map(|(_, n)| *n)
+            });
+            assert_eq!(closed, Some(100), "{}: each closed once", place.name);
+        }
+    });
 }
 
 /// Row 2.
 #[test]
 fn files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends() {
-    in_child(
-        "exits_files::files_in_tasks_that_sleep_for_an_hour_are_closed_as_the_runtime_ends",
-        || {
-            for place in places("row 2") {
-                let paths = place.files(100);
-                leaves_nothing(|| {
-                    let runtime = runtime();
-                    runtime.block_on(async {
-                        for path in paths {
-                            sakia::spawn(async move {
-                                let _file = File::open(&path).await.expect("the file is there");
-                                sakia::time::sleep(HOUR).await;
-                            });
-                        }
-                        while files_among(&fds(), place.path()) < 100 {
-                            laps(1).await;
-                        }
-                    });
-                    let report = runtime.shutdown(Duration::from_secs(5));
-                    assert!(report.is_clean(), "{report}");
-                    assert_eq!(report.tasks_dropped(), 100);
+    in_child(|| {
+        for place in places("row 2") {
+            let paths = place.files(100);
+            leaves_nothing(|| {
+                let runtime = runtime();
+                runtime.block_on(async {
+                    for path in paths {
+                        sakia::spawn(async move {
+                            let _file = File::open(&path).await.expect("the file is there");
+                            sakia::time::sleep(HOUR).await;
+                        });
+                    }
+                    while files_among(&fds(), place.path()) < 100 {
+                        laps(1).await;
+                    }
                 });
-            }
-        },
-    );
+                let report = runtime.shutdown(Duration::from_secs(5));
+                assert!(report.is_clean(), "{report}");
+                assert_eq!(report.tasks_dropped(), 100);
+            });
+        }
+    });
 }
 
 /// An open that is not answered on the spot, though the file is there: it might have to make it.
@@ -107,96 +101,87 @@ fn open_by_the_ring(path: &Path) -> sakia::fs::Open {
 /// Row 4.
 #[test]
 fn an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on() {
-    in_child(
-        "exits_files::an_open_polled_once_and_dropped_leaves_no_descriptor_while_the_runtime_runs_on",
-        || {
-            for place in places("row 4") {
-                let path = place.files(1).remove(0);
-                run_clean(async {
-                    let before = fds();
-                    for _ in 0..1000 {
-                        let mut open = pin!(open_by_the_ring(&path));
-                        assert!(poll_once(&mut open).is_pending());
-                    }
-                    until(|| fds() == before).await;
-                    for _ in 0..1000 {
-                        // These arrive at their first poll, as long as the task may be answered on the spot.
-                        drop(poll_once(&mut pin!(File::open(&path))));
-                    }
-                    until(|| fds() == before).await;
-                    assert_eq!(File::open(&path).await.map(drop).ok(), Some(()));
-                });
-            }
-        },
-    );
+    in_child(|| {
+        for place in places("row 4") {
+            let path = place.files(1).remove(0);
+            run_clean(async {
+                let before = fds();
+                for _ in 0..1000 {
+                    let mut open = pin!(open_by_the_ring(&path));
+                    assert!(poll_once(&mut open).is_pending());
+                }
+                until(|| fds() == before).await;
+                for _ in 0..1000 {
+                    // These arrive at their first poll, as long as the task may be answered on the spot.
+                    drop(poll_once(&mut pin!(File::open(&path))));
+                }
+                until(|| fds() == before).await;
+                assert_eq!(File::open(&path).await.map(drop).ok(), Some(()));
+            });
+        }
+    });
 }
 
 /// Row 5.
 #[test]
 fn an_open_that_completed_unseen_is_closed_when_its_future_is_dropped() {
-    in_child(
-        "exits_files::an_open_that_completed_unseen_is_closed_when_its_future_is_dropped",
-        || {
-            for place in places("row 5") {
-                let path = place.files(1).remove(0);
-                run_clean(async {
-                    let before = fds();
-                    for _ in 0..300 {
-                        let mut open = pin!(open_by_the_ring(&path));
-                        assert!(poll_once(&mut open).is_pending());
-                        while fds() == before {
-                            laps(1).await;
-                        }
-                        // It has arrived: the descriptor is there, and nobody has looked.
-                    }
-                    // A worker's answer may still be under way.
-                    let until = Instant::now() + Duration::from_secs(3);
-                    while fds() != before && Instant::now() < until {
+    in_child(|| {
+        for place in places("row 5") {
+            let path = place.files(1).remove(0);
+            run_clean(async {
+                let before = fds();
+                for _ in 0..300 {
+                    let mut open = pin!(open_by_the_ring(&path));
+                    assert!(poll_once(&mut open).is_pending());
+                    while fds() == before {
                         laps(1).await;
                     }
-                    assert_eq!(fds(), before, "{}", place.name);
-                });
-            }
-        },
-    );
+                    // It has arrived: the descriptor is there, and nobody has looked.
+                }
+                // A worker's answer may still be under way.
+                let until = Instant::now() + Duration::from_secs(3);
+                while fds() != before && Instant::now() < until {
+                    laps(1).await;
+                }
+                assert_eq!(fds(), before, "{}", place.name);
+            });
+        }
+    });
 }
 
 /// Row 14.
 #[test]
 fn a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once() {
-    in_child(
-        "exits_files::a_panic_in_a_task_ends_that_task_alone_and_closes_its_files_at_once",
-        || {
-            quiet_panics();
-            for place in places("row 14") {
-                let paths = place.files(50);
-                leaves_nothing(|| {
-                    let ((), report) = run(async {
-                        let before = fds();
-                        let other = sakia::spawn(async {
-                            sakia::time::sleep(Duration::from_millis(20)).await;
-                            7
-                        });
-                        let panicking = sakia::spawn(async move {
-                            let files = open_all(&paths).await;
-                            assert_eq!(files.len(), 0, "fifty files are open");
-                        });
-                        let error = panicking.await.expect_err("its handle tells");
-                        assert!(error.is_panic());
-                        assert_eq!(fds(), before, "{}: closed at once", place.name);
-                        assert_eq!(other.await.expect("the other task goes on"), 7);
+    in_child(|| {
+        quiet_panics();
+        for place in places("row 14") {
+            let paths = place.files(50);
+            leaves_nothing(|| {
+                let ((), report) = run(async {
+                    let before = fds();
+                    let other = sakia::spawn(async {
+                        sakia::time::sleep(Duration::from_millis(20)).await;
+                        7
                     });
-                    assert!(report.is_clean(), "{report}");
+                    let panicking = sakia::spawn(async move {
+                        let files = open_all(&paths).await;
+                        assert_eq!(files.len(), 0, "fifty files are open");
+                    });
+                    let error = panicking.await.expect_err("its handle tells");
+                    assert!(error.is_panic());
+                    assert_eq!(fds(), before, "{}: closed at once", place.name);
+                    assert_eq!(other.await.expect("the other task goes on"), 7);
                 });
-            }
-        },
-    );
+                assert!(report.is_clean(), "{report}");
+            });
+        }
+    });
 }
 
 /// Row 16.
 #[test]
 fn an_explicit_close_tells_the_errno() {
-    in_child("exits_files::an_explicit_close_tells_the_errno", || {
+    in_child(|| {
         use std::os::fd::{AsFd, AsRawFd};
         for place in places("row 16") {
             let path = place.files(1).remove(0);
@@ -238,7 +223,7 @@ fn full_disk() {
 fn a_write_beyond_the_limit_or_the_disk_tells_the_errno_gives_its_buffer_back_and_leaves_nothing() {
     const NAME: &str = "exits_files::a_write_beyond_the_limit_or_the_disk_tells_the_errno_gives_its_buffer_back_and_leaves_nothing";
     const ROOM: usize = 64 << 10;
-    in_child(NAME, || {
+    in_child(|| {
         for place in places(NAME) {
             let disk = place.path().join("disk");
             std::fs::create_dir(&disk).expect("a directory can be made");
@@ -280,7 +265,7 @@ fn refused(path: &Path, room: usize, errno: i32) {
 fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {
     const NAME: &str =
         "exits_files::a_close_on_a_file_system_with_a_server_tells_what_its_flush_says";
-    in_child(NAME, || {
+    in_child(|| {
         let behaviour = Behaviour {
             flush: Answer::Errno(libc::ENOSPC),
             ..Behaviour::default()
@@ -320,145 +305,130 @@ fn a_close_on_a_file_system_with_a_server_tells_what_its_flush_says() {
 /// Row 17.
 #[test]
 fn a_close_future_dropped_after_one_poll_or_unpolled_still_closes() {
-    in_child(
-        "exits_files::a_close_future_dropped_after_one_poll_or_unpolled_still_closes",
-        || {
-            for place in places("row 17") {
-                let paths = place.files(100);
-                leaves_nothing(|| {
-                    run_clean(async {
-                        let before = fds();
-                        for file in open_all(&paths).await {
-                            drop(file.close());
-                        }
-                        assert_eq!(fds(), before, "{}: unpolled", place.name);
-                        for file in open_all(&paths).await {
-                            let mut close = file.close();
-                            let _ = poll_once(&mut close);
-                        }
-                        until(|| fds() == before).await;
-                    });
+    in_child(|| {
+        for place in places("row 17") {
+            let paths = place.files(100);
+            leaves_nothing(|| {
+                run_clean(async {
+                    let before = fds();
+                    for file in open_all(&paths).await {
+                        drop(file.close());
+                    }
+                    assert_eq!(fds(), before, "{}: unpolled", place.name);
+                    for file in open_all(&paths).await {
+                        let mut close = file.close();
+                        let _ = poll_once(&mut close);
+                    }
+                    until(|| fds() == before).await;
                 });
-            }
-        },
-    );
+            });
+        }
+    });
 }
 
 /// Row 20.
 #[test]
 fn handles_that_outlive_their_runtime_close_when_they_are_dropped() {
-    in_child(
-        "exits_files::handles_that_outlive_their_runtime_close_when_they_are_dropped",
-        || {
-            for place in places("row 20") {
-                let paths = place.files(100);
-                leaves_nothing(|| {
-                    let (files, report) = run(open_all(&paths));
-                    assert!(report.is_clean(), "{report}");
-                    assert_eq!(
-                        report.still_held().len(),
-                        100,
-                        "the report counts them apart"
-                    );
-                    assert_eq!(files_among(&fds(), place.path()), 100, "they are open");
-                    drop(files);
+    in_child(|| {
+        for place in places("row 20") {
+            let paths = place.files(100);
+            leaves_nothing(|| {
+                let (files, report) = run(open_all(&paths));
+                assert!(report.is_clean(), "{report}");
+                assert_eq!(
+                    report.still_held().len(),
+                    100,
+                    "the report counts them apart"
+                );
+                assert_eq!(files_among(&fds(), place.path()), 100, "they are open");
+                drop(files);
+            });
+            leaves_nothing(|| {
+                let file = run_clean(async {
+                    let file = File::open(&paths[0]).await.expect("the file is there");
+                    file.into_std().await.expect("nothing is in flight")
                 });
-                leaves_nothing(|| {
-                    let file = run_clean(async {
-                        let file = File::open(&paths[0]).await.expect("the file is there");
-                        file.into_std().await.expect("nothing is in flight")
-                    });
-                    // A std file crosses threads, and is closed there.
-                    std::thread::spawn(move || drop(file))
-                        .join()
-                        .expect("the thread ends");
-                });
-            }
-        },
-    );
+                // A std file crosses threads, and is closed there.
+                std::thread::spawn(move || drop(file))
+                    .join()
+                    .expect("the thread ends");
+            });
+        }
+    });
 }
 
 /// Row 21.
 #[test]
 fn an_open_storm_at_emfile_gets_clear_errors_and_all_works_again_after() {
-    in_child(
-        "exits_files::an_open_storm_at_emfile_gets_clear_errors_and_all_works_again_after",
-        || {
-            for place in places("row 21") {
-                let path = place.files(1).remove(0);
-                sakia_tests::set_limit(sakia_tests::Limit::Files, 100);
-                run_clean(async {
-                    let held = Rc::new(RefCell::new(Vec::new()));
-                    let mut tasks = Vec::new();
-                    for _ in 0..300 {
-                        let (path, held) = (path.clone(), held.clone());
-                        tasks.push(sakia::spawn(async move {
-                            let file = File::open(&path).await?;
-                            held.borrow_mut().push(file);
-                            Ok::<_, std::io::Error>(())
-                        }));
+    in_child(|| {
+        for place in places("row 21") {
+            let path = place.files(1).remove(0);
+            sakia_tests::set_limit(sakia_tests::Limit::Files, 100);
+            run_clean(async {
+                let held = Rc::new(RefCell::new(Vec::new()));
+                let mut tasks = Vec::new();
+                for _ in 0..300 {
+                    let (path, held) = (path.clone(), held.clone());
+                    tasks.push(sakia::spawn(async move {
+                        let file = File::open(&path).await?;
+                        held.borrow_mut().push(file);
+                        Ok::<_, std::io::Error>(())
+                    }));
+                }
+                let mut refused = 0;
+                for task in tasks {
+                    if let Err(error) = task.await.expect("no task panics") {
+                        assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+                        refused += 1;
                     }
-                    let mut refused = 0;
-                    for task in tasks {
-                        if let Err(error) = task.await.expect("no task panics") {
-                            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
-                            refused += 1;
-                        }
-                    }
-                    assert!(refused > 200, "the limit was reached: {refused}");
-                    held.borrow_mut().clear();
-                    for _ in 0..300 {
-                        File::open(&path)
-                            .await
-                            .expect("all works again")
-                            .close()
-                            .await
-                            .expect("it closes");
-                    }
-                });
-            }
-        },
-    );
+                }
+                assert!(refused > 200, "the limit was reached: {refused}");
+                held.borrow_mut().clear();
+                for _ in 0..300 {
+                    File::open(&path)
+                        .await
+                        .expect("all works again")
+                        .close()
+                        .await
+                        .expect("it closes");
+                }
+            });
+        }
+    });
 }
 
 /// Row 23.
 #[test]
 fn fifty_thousand_files_opened_and_dropped_never_meet_the_limit() {
-    in_child(
-        "exits_files::fifty_thousand_files_opened_and_dropped_never_meet_the_limit",
-        || {
-            for place in places("row 23") {
-                let paths = place.files(10);
-                sakia_tests::set_limit(sakia_tests::Limit::Files, 1024);
-                leaves_nothing(|| {
-                    run_clean(async {
-                        for i in 0..50_000 {
-                            let file = File::open(&paths[i % 10]).await;
-                            assert!(file.is_ok(), "{}: open {i}: {:?}", place.name, file.err());
-                        }
-                    });
+    in_child(|| {
+        for place in places("row 23") {
+            let paths = place.files(10);
+            sakia_tests::set_limit(sakia_tests::Limit::Files, 1024);
+            leaves_nothing(|| {
+                run_clean(async {
+                    for i in 0..50_000 {
+                        let file = File::open(&paths[i % 10]).await;
+                        assert!(file.is_ok(), "{}: open {i}: {:?}", place.name, file.err());
+                    }
                 });
-            }
-        },
-    );
+            });
+        }
+    });
 }
 
 /// Row 24.
 #[test]
 fn a_direct_read_in_flight_keeps_its_buffer_until_the_kernel_is_done() {
-    in_child(
-        "exits_files::a_direct_read_in_flight_keeps_its_buffer_until_the_kernel_is_done",
-        || {
-            for place in places("row 24") {
-                let path = place.path().join("big");
-                let size = 256 << 20;
-                let made = std::fs::File::create(&path).and_then(|file| file.set_len(size as u64));
-                made.expect("a sparse file can be made");
-                leaves_nothing(|| direct_read(&path, size, place.name));
-                let _ = std::fs::remove_file(&path);
-            }
-        },
-    );
+    in_child(|| {
+        for place in places("row 24") {
+            let path = place.path().join("big");
+            let size = 256 << 20;
+            let made = std::fs::File::create(&path).and_then(|file| file.set_len(size as u64));
+            made.expect("a sparse file can be made");
+            leaves_nothing(|| direct_read(&path, size, place.name));
+            let _ = std::fs::remove_file(&path);
+        }
+    });
 }
 
 fn direct_read(path: &Path, size: usize, place: &str) {

@@ -25,56 +25,53 @@ fn setup_error(error: &std::io::Error) -> &SetupError {
 /// Row 22.
 #[test]
 fn an_accept_loop_at_emfile_does_not_spin_and_serves_all_after() {
-    in_child(
-        "exits_limits::an_accept_loop_at_emfile_does_not_spin_and_serves_all_after",
-        || {
-            run_clean(async {
-                let listener = TcpListener::bind("127.0.0.1:0")
+    in_child(|| {
+        run_clean(async {
+            let listener = TcpListener::bind("127.0.0.1:0")
+                .await
+                .expect("loopback has free ports");
+            let addr = listener.local_addr().expect("it is bound");
+            let clients: Vec<StdStream> = (0..100)
+                .map(|_| StdStream::connect(addr).expect("the backlog has room"))
+                .collect();
+            // Everything that is left is taken, so that each accept meets the limit.
+            set_limit(Limit::Files, 200);
+            let hoard: Vec<_> =
+                std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            let start = Instant::now();
+            let mut errors = 0;
+            while start.elapsed() < Duration::from_secs(1) {
+                let error = listener
+                    .accept()
                     .await
-                    .expect("loopback has free ports");
-                let addr = listener.local_addr().expect("it is bound");
-                let clients: Vec<StdStream> = (0..100)
-                    .map(|_| StdStream::connect(addr).expect("the backlog has room"))
-                    .collect();
-                // Everything that is left is taken, so that each accept meets the limit.
-                set_limit(Limit::Files, 200);
-                let hoard: Vec<_> =
-                    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
-                let start = Instant::now();
-                let mut errors = 0;
-                while start.elapsed() < Duration::from_secs(1) {
-                    let error = listener
-                        .accept()
-                        .await
-                        .map(drop)
-                        .expect_err("no descriptor is left");
-                    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-                    errors += 1;
-                }
-                assert!(errors <= 100, "{errors} errors in a second");
-                drop(hoard);
-                set_limit(Limit::Files, 1000);
-                for _ in 0..100 {
-                    let (stream, _) = listener.accept().await.expect("descriptors are free again");
-                    sakia::spawn(async move { stream.write_all(b"x".to_vec()).await.0 });
-                }
-                sakia::time::sleep(Duration::from_millis(20)).await;
-                let served = clients.into_iter().filter_map(|mut client| {
-                    let mut byte = [0];
-                    client.write_all(b"?").ok()?;
-                    client.read_exact(&mut byte).ok()
-                });
-                assert_eq!(served.count(), 100);
+                    .map(drop)
+                    .expect_err("no descriptor is left");
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                errors += 1;
+            }
+            assert!(errors <= 100, "{errors} errors in a second");
+            drop(hoard);
+            set_limit(Limit::Files, 1000);
+            for _ in 0..100 {
+                let (stream, _) = listener.accept().await.expect("descriptors are free again");
+                sakia::spawn(async move { stream.write_all(b"x".to_vec()).await.0 });
+            }
+            sakia::time::sleep(Duration::from_millis(20)).await;
+            let served = clients.into_iter().filter_map(|mut client| {
+                let mut byte = [0];
+                client.write_all(b"?").ok()?;
+                client.read_exact(&mut byte).ok()
             });
-        },
-    );
+            assert_eq!(served.count(), 100);
+        });
+    });
 }
 
 /// Row 30, memlock.
 #[test]
 fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure() {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_cause_and_cure";
-    in_child(NAME, || {
+    in_child(|| {
         if !has_memlock(NAME, 65533, 64 << 10) {
             return;
         }
@@ -109,7 +106,7 @@ fn a_memlock_limit_too_small_gives_a_smaller_ring_and_at_last_an_error_with_caus
 fn a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back()
  {
     const NAME: &str = "exits_limits::a_memlock_limit_too_small_for_registered_buffers_is_an_error_with_cause_and_cure_and_room_comes_back";
-    in_child(NAME, || {
+    in_child(|| {
         if !has_memlock(NAME, 65532, 1 << 20) {
             return;
         }
@@ -220,57 +217,44 @@ const ALL: &[UringCall] = &[UringCall::Setup, UringCall::Enter, UringCall::Regis
 #[test]
 fn where_io_uring_is_denied_with_eperm_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure()
  {
-    in_child(
-        "exits_limits::where_io_uring_is_denied_with_eperm_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure",
-        || denied(ALL, libc::EPERM, "seccomp", "permits io_uring_setup"),
-    );
+    in_child(|| denied(ALL, libc::EPERM, "seccomp", "permits io_uring_setup"));
 }
 
 /// Row 30, seccomp ENOSYS.
 #[test]
 fn where_io_uring_is_not_there_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure()
  {
-    in_child(
-        "exits_limits::where_io_uring_is_not_there_programs_run_to_their_end_and_the_strict_choice_names_cause_and_cure",
-        || denied(ALL, libc::ENOSYS, "older than 5.11", "Linux 6.1"),
-    );
+    in_child(|| denied(ALL, libc::ENOSYS, "older than 5.11", "Linux 6.1"));
 }
 
 /// Row 30: a filter that knows half of io_uring.
 #[test]
 fn where_a_ring_may_be_made_and_not_entered_programs_run_to_their_end_too() {
-    in_child(
-        "exits_limits::where_a_ring_may_be_made_and_not_entered_programs_run_to_their_end_too",
-        || {
-            denied(
-                &[UringCall::Enter],
-                libc::EPERM,
-                "seccomp",
-                "io_uring_enter",
-            )
-        },
-    );
+    in_child(|| {
+        denied(
+            &[UringCall::Enter],
+            libc::EPERM,
+            "seccomp",
+            "io_uring_enter",
+        )
+    });
 }
 
 /// Row 21's sibling for the ring itself.
 #[test]
 fn a_runtime_without_a_free_descriptor_is_refused_with_cause_and_cure_and_works_when_there_is_one()
 {
-    in_child(
-        "exits_limits::a_runtime_without_a_free_descriptor_is_refused_with_cause_and_cure_and_works_when_there_is_one",
-        || {
-            set_limit(Limit::Files, 60);
-            let hoard: Vec<_> =
-                std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
-            let error = runtime_or_error()
-                .map(drop)
-                .expect_err("no descriptor is left");
-            assert!(
-                setup_error(&error).cure().contains("RLIMIT_NOFILE"),
-                "{error}"
-            );
-            drop(hoard);
-            assert!(runtime().shutdown(Duration::from_secs(1)).is_clean());
-        },
-    );
+    in_child(|| {
+        set_limit(Limit::Files, 60);
+        let hoard: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let error = runtime_or_error()
+            .map(drop)
+            .expect_err("no descriptor is left");
+        assert!(
+            setup_error(&error).cure().contains("RLIMIT_NOFILE"),
+            "{error}"
+        );
+        drop(hoard);
+        assert!(runtime().shutdown(Duration::from_secs(1)).is_clean());
+    });
 }

@@ -27,11 +27,9 @@ fn quick(mut times: Vec<Duration>) -> Duration {
 /// Row 35.
 #[test]
 fn an_endless_loop_of_cached_reads_holds_up_neither_a_sleep_nor_an_echo() {
-    const NAME: &str =
-        "exits_loop::an_endless_loop_of_cached_reads_holds_up_neither_a_sleep_nor_an_echo";
     const ROUNDS: u32 = 100;
     const AT_MOST: Duration = Duration::from_millis(10);
-    in_child(NAME, || {
+    in_child(|| {
         for place in places("row 35") {
             let path = place.files(1).remove(0);
             run_clean(async {
@@ -194,8 +192,7 @@ fn untouched(stranger: OwnedFd) {
 /// Row 40.
 #[test]
 fn threads_that_wake_a_runtime_to_its_end_and_past_it_lose_no_wake_and_write_to_no_stranger() {
-    const NAME: &str = "exits_loop::threads_that_wake_a_runtime_to_its_end_and_past_it_lose_no_wake_and_write_to_no_stranger";
-    in_child(NAME, || {
+    in_child(|| {
         // Ten thousand are the row; CI takes fewer.
         let rounds = std::env::var("SAKIA_TEST_ROUNDS")
             .map_or(300, |n| n.parse().expect("SAKIA_TEST_ROUNDS is a number"));

@@ -46,7 +46,9 @@ fn a_forked_child_is_told_and_neither_its_use_nor_its_drops_disturb_the_parent()
             FORKS,
             "no strace here to see what the forked children ask of the kernel",
         );
-        return in_child(FORKS, forks);
+        return in_child(|| {
+            forks();
+        });
     };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -156,8 +158,7 @@ fn inherited() -> String {
 /// Row 31's sibling: a fork that does exec.
 #[test]
 fn a_command_inherits_no_descriptor_of_a_runtime() {
-    const NAME: &str = "exits_processes::a_command_inherits_no_descriptor_of_a_runtime";
-    in_child(NAME, || {
+    in_child(|| {
         let place = places("row 31").remove(0);
         let path = place.files(1).remove(0);
         let before = inherited();
@@ -276,7 +277,7 @@ fn a_reuseport_sibling_keeps_its_clients_and_ours_wait_unaccepted_until_somebody
     if is_sibling() {
         Sibling::serve();
     }
-    in_child(NAME, || {
+    in_child(|| {
         run_clean(async {
             let reuseport = |addr: SocketAddr| {
                 let socket = TcpSocket::new_v4().expect("a descriptor is free");

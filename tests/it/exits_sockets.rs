@@ -45,49 +45,46 @@ fn sees(peer: &mut StdStream) -> Option<usize> {
 /// Row 3.
 #[test]
 fn files_and_sockets_in_tasks_with_a_recv_in_flight_are_closed_and_peers_told() {
-    in_child(
-        "exits_sockets::files_and_sockets_in_tasks_with_a_recv_in_flight_are_closed_and_peers_told",
-        || {
-            for place in places("row 3") {
-                let paths = place.files(100);
-                let mut peers = leaves_nothing_but_peers(|| {
-                    let runtime = runtime();
-                    let peers = runtime.block_on(async {
-                        let mut peers = Vec::new();
-                        for chunk in paths.chunks(20) {
-                            let (stream, peer) = pair().await;
-                            peers.push(peer);
-                            let chunk = chunk.to_vec();
-                            sakia::spawn(async move {
-                                let mut files = Vec::new();
-                                for path in &chunk {
-                                    files.push(
-                                        sakia::fs::File::open(path)
-                                            .await
-                                            .expect("the file is there"),
-                                    );
-                                }
-                                stream.read(vec![0; 16]).await.0.map(drop)
-                            });
-                        }
-                        sakia::time::sleep(Duration::from_millis(50)).await;
-                        peers
-                    });
-                    let report = runtime.shutdown(Duration::from_secs(5));
-                    assert!(report.is_clean(), "{report}");
+    in_child(|| {
+        for place in places("row 3") {
+            let paths = place.files(100);
+            let mut peers = leaves_nothing_but_peers(|| {
+                let runtime = runtime();
+                let peers = runtime.block_on(async {
+                    let mut peers = Vec::new();
+                    for chunk in paths.chunks(20) {
+                        let (stream, peer) = pair().await;
+                        peers.push(peer);
+                        let chunk = chunk.to_vec();
+                        sakia::spawn(async move {
+                            let mut files = Vec::new();
+                            for path in &chunk {
+                                files.push(
+                                    sakia::fs::File::open(path)
+                                        .await
+                                        .expect("the file is there"),
+                                );
+                            }
+                            stream.read(vec![0; 16]).await.0.map(drop)
+                        });
+                    }
+                    sakia::time::sleep(Duration::from_millis(50)).await;
                     peers
                 });
-                for peer in &mut peers {
-                    assert_eq!(
-                        sees(peer),
-                        Some(0),
-                        "{}: the peer is told before the end returns",
-                        place.name
-                    );
-                }
+                let report = runtime.shutdown(Duration::from_secs(5));
+                assert!(report.is_clean(), "{report}");
+                peers
+            });
+            for peer in &mut peers {
+                assert_eq!(
+                    sees(peer),
+                    Some(0),
+                    "{}: the peer is told before the end returns",
+                    place.name
+                );
             }
-        },
-    );
+        }
+    });
 }
 
 /// As `leaves_nothing`, but the std ends of the pairs are still open.
@@ -167,30 +164,27 @@ fn every_client_of_an_accept_under_select_with_a_yield_is_served() {
 /// Row 8.
 #[test]
 fn an_accept_that_completed_unseen_leaves_its_connection_to_the_next() {
-    in_child(
-        "exits_sockets::an_accept_that_completed_unseen_leaves_its_connection_to_the_next",
-        || {
-            run_clean(async {
-                let (listener, addr) = listen().await;
-                let before = fds().len();
-                let mut accept = listener.accept();
-                assert!(poll_once(&mut accept).is_pending());
-                let mut peer = StdStream::connect(addr).expect("the backlog has room");
-                while fds().len() < before + 2 {
-                    laps(1).await;
-                }
-                drop(accept);
-                let (stream, from) = within_laps(listener.accept(), 1)
-                    .await
-                    .expect("it is there")
-                    .expect("it is good");
-                assert_eq!(Some(from), peer.local_addr().ok());
-                peer.write_all(b"hello").expect("it is connected");
-                let (n, buf) = stream.read(Vec::with_capacity(16)).await;
-                assert_eq!((n.ok(), &buf[..]), (Some(5), &b"hello"[..]));
-            });
-        },
-    );
+    in_child(|| {
+        run_clean(async {
+            let (listener, addr) = listen().await;
+            let before = fds().len();
+            let mut accept = listener.accept();
+            assert!(poll_once(&mut accept).is_pending());
+            let mut peer = StdStream::connect(addr).expect("the backlog has room");
+            while fds().len() < before + 2 {
+                laps(1).await;
+            }
+            drop(accept);
+            let (stream, from) = within_laps(listener.accept(), 1)
+                .await
+                .expect("it is there")
+                .expect("it is good");
+            assert_eq!(Some(from), peer.local_addr().ok());
+            peer.write_all(b"hello").expect("it is connected");
+            let (n, buf) = stream.read(Vec::with_capacity(16)).await;
+            assert_eq!((n.ok(), &buf[..]), (Some(5), &b"hello"[..]));
+        });
+    });
 }
 
 /// Row 8, the other way: the future goes first, the connection comes after.
@@ -380,26 +374,23 @@ fn no_byte_of_a_numbered_stream_read_under_a_short_timeout_is_lost_or_doubled() 
 /// A socket that lingers must not hold the loop up when it is dropped, and its close is drained.
 #[test]
 fn a_lingering_socket_with_unsent_data_is_dropped_without_blocking_and_its_close_is_drained() {
-    in_child(
-        "exits_sockets::a_lingering_socket_with_unsent_data_is_dropped_without_blocking_and_its_close_is_drained",
-        || {
-            let report = leaves_nothing(|| {
-                let runtime = runtime();
-                let peer = runtime.block_on(async {
-                    let (stream, peer) = pair().await;
-                    stream.set_linger(Some(LINGER)).expect("it is a socket");
-                    while stream.try_write(&[0; 65536]).is_ok() {}
-                    let start = Instant::now();
-                    drop(stream);
-                    assert!(start.elapsed() < LINGER / 2, "the drop did not linger");
-                    peer
-                });
-                let report = runtime.shutdown(Duration::from_secs(5));
-                drop(peer);
-                report
+    in_child(|| {
+        let report = leaves_nothing(|| {
+            let runtime = runtime();
+            let peer = runtime.block_on(async {
+                let (stream, peer) = pair().await;
+                stream.set_linger(Some(LINGER)).expect("it is a socket");
+                while stream.try_write(&[0; 65536]).is_ok() {}
+                let start = Instant::now();
+                drop(stream);
+                assert!(start.elapsed() < LINGER / 2, "the drop did not linger");
+                peer
             });
-            assert!(report.is_clean(), "{report}");
-            assert_eq!(report.closes_drained(), 1, "{report}");
-        },
-    );
+            let report = runtime.shutdown(Duration::from_secs(5));
+            drop(peer);
+            report
+        });
+        assert!(report.is_clean(), "{report}");
+        assert_eq!(report.closes_drained(), 1, "{report}");
+    });
 }

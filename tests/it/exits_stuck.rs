@@ -74,7 +74,7 @@ unsafe impl sakia::buf::IoBufMut for Will {
 #[test]
 fn a_read_that_no_cancel_ends_does_not_hold_up_the_end_and_keeps_its_memory_for_the_kernel() {
     const NAME: &str = "exits_stuck::a_read_that_no_cancel_ends_does_not_hold_up_the_end_and_keeps_its_memory_for_the_kernel";
-    in_child(NAME, || {
+    in_child(|| {
         // Direct reads ask the server even when the kernel is told not to wait.
         for direct in [false, true] {
             let behaviour = Behaviour {
@@ -131,7 +131,7 @@ fn stuck_read(served: &Served) {
 #[test]
 fn no_drop_waits_for_the_flush_of_a_file_that_was_only_read_or_whose_open_was_dropped() {
     const NAME: &str = "exits_stuck::no_drop_waits_for_the_flush_of_a_file_that_was_only_read_or_whose_open_was_dropped";
-    in_child(NAME, || {
+    in_child(|| {
         let behaviour = Behaviour {
             flush: Answer::Held(0),
             ..Behaviour::default()
@@ -185,7 +185,7 @@ async fn write_and_drop(served: &Served) -> RawFd {
 #[test]
 fn a_close_whose_flush_hangs_is_left_in_doubt_and_its_number_is_never_closed_again() {
     const NAME: &str = "exits_stuck::a_close_whose_flush_hangs_is_left_in_doubt_and_its_number_is_never_closed_again";
-    in_child(NAME, || {
+    in_child(|| {
         let behaviour = Behaviour {
             flush: Answer::Held(0),
             ..Behaviour::default()
@@ -229,7 +229,7 @@ fn a_close_whose_flush_hangs_is_left_in_doubt_and_its_number_is_never_closed_aga
 fn a_close_that_the_server_answers_with_ecanceled_is_not_done_again() {
     const NAME: &str =
         "exits_stuck::a_close_that_the_server_answers_with_ecanceled_is_not_done_again";
-    in_child(NAME, || {
+    in_child(|| {
         let behaviour = Behaviour {
             flush: Answer::Held(libc::ECANCELED),
             ..Behaviour::default()

@@ -109,7 +109,7 @@ fn the_deadline_of_the_attribute_bounds_the_end() {
 #[test]
 fn an_op_that_is_quarantined_is_named_and_turns_success_into_failure() {
     const NAME: &str = "mains::an_op_that_is_quarantined_is_named_and_turns_success_into_failure";
-    in_child(NAME, || {
+    in_child(|| {
         let served = match Served::mount(Behaviour {
             read: Answer::Held(0),
             ..Behaviour::default()

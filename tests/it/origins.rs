@@ -209,47 +209,44 @@ mod on {
 
     #[test]
     fn tasks_that_panic_tell_who_has_spawned_them() {
-        sakia_tests::in_child(
-            "origins::on::tasks_that_panic_tell_who_has_spawned_them",
-            || {
-                quiet_panics();
-                let hooked = Rc::new(RefCell::new(Vec::new()));
-                let sink = hooked.clone();
-                let builder = Runtime::builder().entries(64).on_task_panic(move |panic| {
-                    assert!(panic.origin().file().ends_with("it/origins.rs"));
-                    sink.borrow_mut().push(panic.origin().line());
-                });
-                let runtime = builder.build().expect("a ring can be made here");
-                let mut lines = Vec::new();
-                let on_runtime = runtime.spawn(async { panic!() });
+        sakia_tests::in_child(|| {
+            quiet_panics();
+            let hooked = Rc::new(RefCell::new(Vec::new()));
+            let sink = hooked.clone();
+            let builder = Runtime::builder().entries(64).on_task_panic(move |panic| {
+                assert!(panic.origin().file().ends_with("it/origins.rs"));
+                sink.borrow_mut().push(panic.origin().line());
+            });
+            let runtime = builder.build().expect("a ring can be made here");
+            let mut lines = Vec::new();
+            let on_runtime = runtime.spawn(async { panic!() });
+            lines.push(line!() - 1);
+            runtime.block_on(async {
+                let spawned = sakia::spawn(async { panic!() });
                 lines.push(line!() - 1);
-                runtime.block_on(async {
-                    let spawned = sakia::spawn(async { panic!() });
-                    lines.push(line!() - 1);
-                    let handle = Handle::current();
-                    let elsewhere = std::thread::spawn(move || {
-                        let spawned = handle.spawn(async { panic!() });
-                        let spawned_with = handle.spawn_with(|| async { panic!() });
-                        (spawned, spawned_with, line!())
-                    });
-                    let (sent, sent_with, line) = elsewhere.join().expect("no panic there");
-                    lines.extend([line - 2, line - 1]);
-                    let mut set = JoinSet::new();
-                    set.spawn(async { panic!() });
-                    lines.push(line!() - 1);
-                    let mut errors: Vec<sakia::JoinError> = Vec::new();
-                    for task in [on_runtime, spawned, sent, sent_with] {
-                        errors.push(task.await.map(|never: ()| never).expect_err("it panics"));
-                    }
-                    let of_set: Result<(), _> = set.join_next().await.expect("there is one");
-                    errors.push(of_set.expect_err("it panics"));
-                    let told: Vec<u32> = errors.iter().map(|error| error.origin().line()).collect();
-                    assert_eq!(told, lines);
+                let handle = Handle::current();
+                let elsewhere = std::thread::spawn(move || {
+                    let spawned = handle.spawn(async { panic!() });
+                    let spawned_with = handle.spawn_with(|| async { panic!() });
+                    (spawned, spawned_with, line!())
                 });
-                let mut hooked = hooked.take();
-                hooked.sort_unstable();
-                assert_eq!(hooked, lines);
-            },
-        );
+                let (sent, sent_with, line) = elsewhere.join().expect("no panic there");
+                lines.extend([line - 2, line - 1]);
+                let mut set = JoinSet::new();
+                set.spawn(async { panic!() });
+                lines.push(line!() - 1);
+                let mut errors: Vec<sakia::JoinError> = Vec::new();
+                for task in [on_runtime, spawned, sent, sent_with] {
+                    errors.push(task.await.map(|never: ()| never).expect_err("it panics"));
+                }
+                let of_set: Result<(), _> = set.join_next().await.expect("there is one");
+                errors.push(of_set.expect_err("it panics"));
+                let told: Vec<u32> = errors.iter().map(|error| error.origin().line()).collect();
+                assert_eq!(told, lines);
+            });
+            let mut hooked = hooked.take();
+            hooked.sort_unstable();
+            assert_eq!(hooked, lines);
+        });
     }
 }

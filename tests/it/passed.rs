@@ -288,80 +288,71 @@ const WAYS: [(&str, bool, Way); 12] = [
 
 #[test]
 fn descriptors_in_a_message_come_to_who_asks_for_them_and_else_are_closed() {
-    in_child(
-        "passed::descriptors_in_a_message_come_to_who_asks_for_them_and_else_are_closed",
-        || {
-            for (name, given, way) in WAYS {
-                for (kind, pair) in KINDS.iter().enumerate() {
-                    for count in [1, 7, 253] {
-                        let case = format!("{name}, kind {kind}, {count} descriptors");
-                        leaves_nothing(|| {
-                            let (witness, copies) = Witness::new(count);
-                            let (got, report) = run(async { way(pair(), copies).await });
-                            let held = KEPT.with(|kept| kept.borrow().is_some());
-                            assert!(report.is_clean() || held, "{case}: {report}");
-                            let expected = if given { count } else { 0 };
-                            assert_eq!(got.len(), expected, "{case}");
-                            drop(got);
-                            witness.sees_all_closed();
-                            KEPT.with(|kept| drop(kept.take()));
-                        });
-                    }
+    in_child(|| {
+        for (name, given, way) in WAYS {
+            for (kind, pair) in KINDS.iter().enumerate() {
+                for count in [1, 7, 253] {
+                    let case = format!("{name}, kind {kind}, {count} descriptors");
+                    leaves_nothing(|| {
+                        let (witness, copies) = Witness::new(count);
+                        let (got, report) = run(async { way(pair(), copies).await });
+                        let held = KEPT.with(|kept| kept.borrow().is_some());
+                        assert!(report.is_clean() || held, "{case}: {report}");
+                        let expected = if given { count } else { 0 };
+                        assert_eq!(got.len(), expected, "{case}");
+                        drop(got);
+                        witness.sees_all_closed();
+                        KEPT.with(|kept| drop(kept.take()));
+                    });
                 }
             }
-        },
-    );
+        }
+    });
 }
 
 #[test]
 fn a_dropped_receive_of_the_bytes_alone_takes_no_descriptor_from_the_one_behind_it() {
-    in_child(
-        "passed::a_dropped_receive_of_the_bytes_alone_takes_no_descriptor_from_the_one_behind_it",
-        || {
-            for pair in &KINDS[1..] {
-                let (witness, copies) = Witness::new(2);
-                run_clean(async {
-                    let [ours, theirs] = pair();
-                    let mut recv = ours.recv();
-                    assert!(poll_once(&mut recv).is_pending());
-                    laps(1).await;
-                    theirs.send(copies).await;
-                    drop(recv);
-                    assert_eq!(took(ours.recv_msg().await).len(), 2);
-                });
-                witness.sees_all_closed();
-            }
-        },
-    );
+    in_child(|| {
+        for pair in &KINDS[1..] {
+            let (witness, copies) = Witness::new(2);
+            run_clean(async {
+                let [ours, theirs] = pair();
+                let mut recv = ours.recv();
+                assert!(poll_once(&mut recv).is_pending());
+                laps(1).await;
+                theirs.send(copies).await;
+                drop(recv);
+                assert_eq!(took(ours.recv_msg().await).len(), 2);
+            });
+            witness.sees_all_closed();
+        }
+    });
 }
 
 #[test]
 fn a_process_without_descriptors_is_told_that_some_were_cut_off_and_keeps_none() {
-    in_child(
-        "passed::a_process_without_descriptors_is_told_that_some_were_cut_off_and_keeps_none",
-        || {
-            for pair in KINDS {
-                leaves_nothing(|| {
-                    run_clean(async {
-                        let [ours, theirs] = pair();
-                        let (witness, copies) = Witness::new(5);
-                        theirs.send(copies).await;
-                        let used = fds();
-                        let mut free = (0..).filter(|number| !used.contains_key(number));
-                        let third = free.nth(2).expect("numbers are many");
-                        set_limit(Limit::Files, third as u64);
-                        let (received, _) = ours.recv_msg().await;
-                        set_limit(Limit::Files, 1024);
-                        let ancillary = received.expect("the bytes come").ancillary;
-                        assert!(ancillary.truncated);
-                        assert_eq!(ancillary.fds.len(), 2, "two numbers were free");
-                        drop(ancillary);
-                        witness.sees_all_closed();
-                    });
+    in_child(|| {
+        for pair in KINDS {
+            leaves_nothing(|| {
+                run_clean(async {
+                    let [ours, theirs] = pair();
+                    let (witness, copies) = Witness::new(5);
+                    theirs.send(copies).await;
+                    let used = fds();
+                    let mut free = (0..).filter(|number| !used.contains_key(number));
+                    let third = free.nth(2).expect("numbers are many");
+                    set_limit(Limit::Files, third as u64);
+                    let (received, _) = ours.recv_msg().await;
+                    set_limit(Limit::Files, 1024);
+                    let ancillary = received.expect("the bytes come").ancillary;
+                    assert!(ancillary.truncated);
+                    assert_eq!(ancillary.fds.len(), 2, "two numbers were free");
+                    drop(ancillary);
+                    witness.sees_all_closed();
                 });
-            }
-        },
-    );
+            });
+        }
+    });
 }
 
 #[test]
@@ -403,27 +394,24 @@ fn a_message_that_was_cut_says_so_also_when_it_was_left_over() {
 /// A stranger may send a descriptor whose close blocks: nobody who takes no descriptors may be held up by it.
 #[test]
 fn a_lingering_socket_that_came_with_a_message_and_that_nobody_takes_holds_nobody_up() {
-    in_child(
-        "passed::a_lingering_socket_that_came_with_a_message_and_that_nobody_takes_holds_nobody_up",
-        || {
-            leaves_nothing(|| {
-                let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-                let ((), report) = run(async {
-                    let addr = listener.local_addr().expect("it is bound");
-                    let stream = TcpStream::connect(addr).await.expect("it listens");
-                    stream.set_linger(Some(LINGER)).expect("it is a socket");
-                    while stream.try_write(&[0; 65536]).is_ok() {}
-                    let (stream, _) = stream.into_std().await.expect("one handle");
-                    let [ours, theirs] = KINDS[1]();
-                    theirs.send(vec![stream.into()]).await;
-                    let start = Instant::now();
-                    assert_eq!(ours.recv().await, TEXT.as_bytes());
-                    let took = start.elapsed();
-                    assert!(took < LINGER / 2, "it lingered {took:?}");
-                });
-                assert!(report.is_clean(), "{report}");
-                assert_eq!(report.closes_drained(), 1, "{report}");
+    in_child(|| {
+        leaves_nothing(|| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let ((), report) = run(async {
+                let addr = listener.local_addr().expect("it is bound");
+                let stream = TcpStream::connect(addr).await.expect("it listens");
+                stream.set_linger(Some(LINGER)).expect("it is a socket");
+                while stream.try_write(&[0; 65536]).is_ok() {}
+                let (stream, _) = stream.into_std().await.expect("one handle");
+                let [ours, theirs] = KINDS[1]();
+                theirs.send(vec![stream.into()]).await;
+                let start = Instant::now();
+                assert_eq!(ours.recv().await, TEXT.as_bytes());
+                let took = start.elapsed();
+                assert!(took < LINGER / 2, "it lingered {took:?}");
             });
-        },
-    );
+            assert!(report.is_clean(), "{report}");
+            assert_eq!(report.closes_drained(), 1, "{report}");
+        });
+    });
 }

@@ -73,25 +73,22 @@ fn ctrl_c_is_seen_and_the_handler_that_stood_before_is_called_too_and_put_back()
     extern "C" fn earlier(_: i32) {
         CALLED.fetch_add(1, SeqCst);
     }
-    in_child(
-        "runtime::ctrl_c_is_seen_and_the_handler_that_stood_before_is_called_too_and_put_back",
-        || {
-            let handler = earlier as extern "C" fn(i32) as usize;
-            // SAFETY: the handler does nothing but count; raise(3) sends the signal to this thread.
-            unsafe { libc::signal(libc::SIGINT, handler) };
-            run_clean(async {
-                let mut stop = sakia::signal::ctrl_c();
-                assert!(poll_once(&mut stop).is_pending());
-                // SAFETY: as above.
-                unsafe { libc::raise(libc::SIGINT) };
-                stop.await.unwrap();
-            });
-            assert_eq!(CALLED.load(SeqCst), 1);
-            // SAFETY: as above; asking for the handler sets the default one, which ends nothing here.
-            let now = unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
-            assert_eq!(now, handler, "it stands there again");
-        },
-    );
+    in_child(|| {
+        let handler = earlier as extern "C" fn(i32) as usize;
+        // SAFETY: the handler does nothing but count; raise(3) sends the signal to this thread.
+        unsafe { libc::signal(libc::SIGINT, handler) };
+        run_clean(async {
+            let mut stop = sakia::signal::ctrl_c();
+            assert!(poll_once(&mut stop).is_pending());
+            // SAFETY: as above.
+            unsafe { libc::raise(libc::SIGINT) };
+            stop.await.unwrap();
+        });
+        assert_eq!(CALLED.load(SeqCst), 1);
+        // SAFETY: as above; asking for the handler sets the default one, which ends nothing here.
+        let now = unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        assert_eq!(now, handler, "it stands there again");
+    });
 }
 
 #[test]

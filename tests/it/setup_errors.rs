@@ -55,86 +55,77 @@ fn any_number_of_entries_makes_a_ring_on_each_kernel() {
 
 #[test]
 fn with_any_number_of_descriptors_left_a_build_fails_with_a_cure_or_works() {
-    in_child(
-        "setup_errors::with_any_number_of_descriptors_left_a_build_fails_with_a_cure_or_works",
-        || {
-            let open = fds().into_keys().max().expect("stderr is open") + 1;
-            // No gap below: the limit alone says how many are left.
-            let plugs: Vec<_> = (0..open)
-                .filter_map(|_| std::fs::File::open("/dev/null").ok())
-                .filter(|file| {
-                    use std::os::fd::AsRawFd;
-                    file.as_raw_fd() < open
-                })
-                .collect();
-            for kernel in EACH {
-                let mut errors = 0;
-                loop {
-                    set_limit(Limit::Files, open as u64 + errors);
-                    // The looks at /proc take a descriptor, too: they are made under the old limit.
-                    let built = builder().kernel(kernel.clone()).build();
-                    set_limit(Limit::Files, open as u64 + 100);
-                    let Err(error) = built else { break };
-                    let setup: Option<&SetupError> =
-                        error.get_ref().and_then(|inner| inner.downcast_ref());
-                    let setup = setup.unwrap_or_else(|| panic!("no SetupError: {error:?}"));
-                    let sentences = (setup.cause().to_owned(), setup.cure().to_owned());
-                    says(sentences, "no descriptor is left", "RLIMIT_NOFILE");
-                    assert_eq!(fds().into_keys().max(), Some(open - 1), "{kernel:?}");
-                    errors += 1;
-                }
-                assert!((1..10).contains(&errors), "{kernel:?}: {errors} errors");
+    in_child(|| {
+        let open = fds().into_keys().max().expect("stderr is open") + 1;
+        // No gap below: the limit alone says how many are left.
+        let plugs: Vec<_> = (0..open)
+            .filter_map(|_| std::fs::File::open("/dev/null").ok())
+            .filter(|file| {
+                use std::os::fd::AsRawFd;
+                file.as_raw_fd() < open
+            })
+            .collect();
+        for kernel in EACH {
+            let mut errors = 0;
+            loop {
+                set_limit(Limit::Files, open as u64 + errors);
+                // The looks at /proc take a descriptor, too: they are made under the old limit.
+                let built = builder().kernel(kernel.clone()).build();
+                set_limit(Limit::Files, open as u64 + 100);
+                let Err(error) = built else { break };
+                let setup: Option<&SetupError> =
+                    error.get_ref().and_then(|inner| inner.downcast_ref());
+                let setup = setup.unwrap_or_else(|| panic!("no SetupError: {error:?}"));
+                let sentences = (setup.cause().to_owned(), setup.cure().to_owned());
+                says(sentences, "no descriptor is left", "RLIMIT_NOFILE");
+                assert_eq!(fds().into_keys().max(), Some(open - 1), "{kernel:?}");
+                errors += 1;
             }
-            drop(plugs);
-        },
-    );
+            assert!((1..10).contains(&errors), "{kernel:?}: {errors} errors");
+        }
+        drop(plugs);
+    });
 }
 
 #[test]
 fn a_limit_that_may_not_be_raised_names_cause_and_cure() {
-    in_child(
-        "setup_errors::a_limit_that_may_not_be_raised_names_cause_and_cure",
-        || {
-            set_limit(Limit::Files, 128);
-            deny_numbers(&[libc::SYS_prlimit64, libc::SYS_setrlimit], libc::EPERM);
-            says(
-                refused(builder().raise_nofile(true)),
-                "limit of descriptors",
-                "ulimit -n",
-            );
-            assert!(builder().build().is_ok(), "who does not ask is not refused");
-        },
-    );
+    in_child(|| {
+        set_limit(Limit::Files, 128);
+        deny_numbers(&[libc::SYS_prlimit64, libc::SYS_setrlimit], libc::EPERM);
+        says(
+            refused(builder().raise_nofile(true)),
+            "limit of descriptors",
+            "ulimit -n",
+        );
+        assert!(builder().build().is_ok(), "who does not ask is not refused");
+    });
 }
 
 #[test]
 fn a_thread_that_may_not_be_pinned_names_cause_and_cure() {
-    in_child(
-        "setup_errors::a_thread_that_may_not_be_pinned_names_cause_and_cure",
-        || {
-            deny_numbers(&[libc::SYS_sched_setaffinity], libc::EPERM);
-            let pinned = || builder().pin_to(0..1024);
-            says(refused(pinned()), "not among those", "taskset");
-            let all = std::fs::read_to_string("/proc/thread-self/status").expect("/proc");
-            let all = all
-                .lines()
-                .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-            let first = all.and_then(|all| all.trim().split([',', '-']).next());
-            let first = first.and_then(|first| first.parse().ok()).expect("a core");
-            says(
-                refused(builder().pin_to([first])),
-                "could not be pinned",
-                "sched_setaffinity",
-            );
-            deny_numbers(&[libc::SYS_sched_getaffinity], libc::EPERM);
-            says(
-                refused(builder().pin_to([first])),
-                "could not be pinned",
-                "sched_getaffinity",
-            );
-            assert!(builder().build().is_ok(), "who does not ask is not refused");
-        },
-    );
+    in_child(|| {
+        deny_numbers(&[libc::SYS_sched_setaffinity], libc::EPERM);
+        let pinned = || builder().pin_to(0..1024);
+        says(refused(pinned()), "not among those", "taskset");
+        let all = std::fs::read_to_string("/proc/thread-self/status").expect("/proc");
+        let all = all
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let first = all.and_then(|all| all.trim().split([',', '-']).next());
+        let first = first.and_then(|first| first.parse().ok()).expect("a core");
+        says(
+            refused(builder().pin_to([first])),
+            "could not be pinned",
+            "sched_setaffinity",
+        );
+        deny_numbers(&[libc::SYS_sched_getaffinity], libc::EPERM);
+        says(
+            refused(builder().pin_to([first])),
+            "could not be pinned",
+            "sched_getaffinity",
+        );
+        assert!(builder().build().is_ok(), "who does not ask is not refused");
+    });
 }
 
 /// io_uring answers this errno to everything; the strict choice is refused, and by default there is the other kernel.
@@ -148,48 +139,36 @@ fn uring_answers(errno: i32, of_cause: &str, of_cure: &str) {
 
 #[test]
 fn a_security_module_that_denies_io_uring_is_named() {
-    in_child(
-        "setup_errors::a_security_module_that_denies_io_uring_is_named",
-        || uring_answers(libc::EACCES, "security module", "audit log"),
-    );
+    in_child(|| uring_answers(libc::EACCES, "security module", "audit log"));
 }
 
 #[test]
 fn an_io_uring_that_knows_too_little_is_named() {
-    in_child(
-        "setup_errors::an_io_uring_that_knows_too_little_is_named",
-        || uring_answers(libc::EINVAL, "too old", "Linux 6.1"),
-    );
+    in_child(|| uring_answers(libc::EINVAL, "too old", "Linux 6.1"));
 }
 
 #[test]
 fn a_part_that_the_kernel_refuses_is_named() {
-    in_child(
-        "setup_errors::a_part_that_the_kernel_refuses_is_named",
-        || {
-            deny_numbers(&[libc::SYS_eventfd2], libc::EPERM);
-            let on = |kernel| builder().kernel(kernel);
-            for kernel in EACH {
-                says(refused(on(kernel)), "the eventfd", "strace");
-            }
-            deny_numbers(&[libc::SYS_eventfd2], libc::ENFILE);
-            says(refused(builder()), "no descriptor is left", "RLIMIT_NOFILE");
-        },
-    );
+    in_child(|| {
+        deny_numbers(&[libc::SYS_eventfd2], libc::EPERM);
+        let on = |kernel| builder().kernel(kernel);
+        for kernel in EACH {
+            says(refused(on(kernel)), "the eventfd", "strace");
+        }
+        deny_numbers(&[libc::SYS_eventfd2], libc::ENFILE);
+        says(refused(builder()), "no descriptor is left", "RLIMIT_NOFILE");
+    });
 }
 
 #[test]
 fn a_lack_of_memory_for_the_ring_is_an_error_and_no_reason_for_the_other_kernel() {
-    in_child(
-        "setup_errors::a_lack_of_memory_for_the_ring_is_an_error_and_no_reason_for_the_other_kernel",
-        || {
-            if sakia_tests::is_emulated() {
-                return;
-            }
-            deny_io_uring(libc::ENOMEM);
-            says(refused(builder()), "RLIMIT_MEMLOCK is", "ulimit -l");
-        },
-    );
+    in_child(|| {
+        if sakia_tests::is_emulated() {
+            return;
+        }
+        deny_io_uring(libc::ENOMEM);
+        says(refused(builder()), "RLIMIT_MEMLOCK is", "ulimit -l");
+    });
 }
 
 #[test]

@@ -25,46 +25,43 @@ fn sleeps() -> u64 {
 fn a_timer_a_task_of_another_thread_and_a_turn_with_a_limit_end_the_spin_in_which_the_thread_has_not_slept()
  {
     // Alone, for a thread may sleep in a page fault while others change the memory of their process.
-    in_child(
-        "spinning::a_timer_a_task_of_another_thread_and_a_turn_with_a_limit_end_the_spin_in_which_the_thread_has_not_slept",
-        || {
-            let runtime = spinning(LONG);
-            let handle = runtime.handle();
-            let (start, slept) = (Instant::now(), sleeps());
-            runtime.block_on(async {
-                sakia::time::sleep(WHILE).await;
-                assert!(start.elapsed() >= WHILE);
-            });
-            let thread = std::thread::spawn(move || {
-                std::thread::sleep(WHILE);
-                handle.spawn_with(|| async { handle_me() });
-            });
-            let until = Instant::now() + WHILE;
-            while !HANDLED.get() {
-                assert!(
-                    start.elapsed() < LONG / 2,
-                    "what another thread spawns is seen at once"
-                );
-                runtime.turn(None).unwrap();
-            }
-            assert!(Instant::now() >= until);
-            let limited = Instant::now();
-            runtime.turn(Some(WHILE)).unwrap();
-            assert!(limited.elapsed() >= WHILE);
-            runtime.turn(Some(Duration::ZERO)).unwrap();
-            assert!(start.elapsed() < LONG / 2);
-            if !is_emulated() {
-                // It has waited three times. A page fault may wait, too, for a lock of the process that its other thread holds.
-                assert!(sleeps() - slept < 3, "it spins all the time");
-            }
-            thread.join().unwrap();
-            assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
+    in_child(|| {
+        let runtime = spinning(LONG);
+        let handle = runtime.handle();
+        let (start, slept) = (Instant::now(), sleeps());
+        runtime.block_on(async {
+            sakia::time::sleep(WHILE).await;
+            assert!(start.elapsed() >= WHILE);
+        });
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(WHILE);
+            handle.spawn_with(|| async { handle_me() });
+        });
+        let until = Instant::now() + WHILE;
+        while !HANDLED.get() {
             assert!(
                 start.elapsed() < LONG / 2,
-                "the end does not wait for a spin"
+                "what another thread spawns is seen at once"
             );
-        },
-    );
+            runtime.turn(None).unwrap();
+        }
+        assert!(Instant::now() >= until);
+        let limited = Instant::now();
+        runtime.turn(Some(WHILE)).unwrap();
+        assert!(limited.elapsed() >= WHILE);
+        runtime.turn(Some(Duration::ZERO)).unwrap();
+        assert!(start.elapsed() < LONG / 2);
+        if !is_emulated() {
+            // It has waited three times. A page fault may wait, too, for a lock of the process that its other thread holds.
+            assert!(sleeps() - slept < 3, "it spins all the time");
+        }
+        thread.join().unwrap();
+        assert!(runtime.shutdown(Duration::from_secs(5)).is_clean());
+        assert!(
+            start.elapsed() < LONG / 2,
+            "the end does not wait for a spin"
+        );
+    });
 }
 
 thread_local! {

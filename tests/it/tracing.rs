@@ -286,31 +286,28 @@ fn a_subscriber_that_does_not_want_spans_gets_none_and_events_all_the_same() {
 
 #[test]
 fn a_panic_of_a_task_is_an_error_with_its_id_and_its_message() {
-    in_child(
-        "tracing::a_panic_of_a_task_is_an_error_with_its_id_and_its_message",
-        || {
-            quiet_panics();
-            let mut id = None;
-            let collector = collected(Level::ERROR, |_| {
-                let id = &mut id;
-                async move {
-                    let task = sakia::spawn(async { panic!("boom {}", 7) });
-                    *id = Some(task.id());
-                    assert!(task.await.is_err());
-                }
-            });
-            let told = collector.events("sakia::task");
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert_eq!(told[0].level, Level::ERROR);
-            let id = id.expect("it was spawned");
-            let fields = &told[0].fields;
-            assert!(fields.contains(&format!("task.id={id};")), "{fields}");
-            assert!(fields.contains("panic=boom 7;"), "{fields}");
-            assert!(fields.contains("message=a task panicked;"), "{fields}");
-            let has_origin = fields.contains("task.origin=") && fields.contains("it/tracing.rs:");
-            assert_eq!(has_origin, cfg!(feature = "track-origin"), "{fields}");
-        },
-    );
+    in_child(|| {
+        quiet_panics();
+        let mut id = None;
+        let collector = collected(Level::ERROR, |_| {
+            let id = &mut id;
+            async move {
+                let task = sakia::spawn(async { panic!("boom {}", 7) });
+                *id = Some(task.id());
+                assert!(task.await.is_err());
+            }
+        });
+        let told = collector.events("sakia::task");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].level, Level::ERROR);
+        let id = id.expect("it was spawned");
+        let fields = &told[0].fields;
+        assert!(fields.contains(&format!("task.id={id};")), "{fields}");
+        assert!(fields.contains("panic=boom 7;"), "{fields}");
+        assert!(fields.contains("message=a task panicked;"), "{fields}");
+        let has_origin = fields.contains("task.origin=") && fields.contains("it/tracing.rs:");
+        assert_eq!(has_origin, cfg!(feature = "track-origin"), "{fields}");
+    });
 }
 
 #[cfg(feature = "track-origin")]
@@ -361,53 +358,50 @@ fn an_end_that_is_not_clean_is_a_warning_also_of_a_drop_and_the_hooks_of_the_use
             panic!("a destructor of a test panics, as it should");
         }
     }
-    in_child(
-        "tracing::an_end_that_is_not_clean_is_a_warning_also_of_a_drop_and_the_hooks_of_the_user_are_called_too",
-        || {
-            quiet_panics();
-            let collector = Collector::new(Level::INFO);
-            let called = std::rc::Rc::new(std::cell::Cell::new(0));
-            let count = |n: u32| {
-                let called = called.clone();
-                move || called.set(called.get() + n)
-            };
-            let (ended, event, panicked) = (count(1), count(10), count(100));
-            tracing::subscriber::with_default(collector.clone(), || {
-                let builder = Runtime::builder().entries(64);
-                let builder = builder.on_shutdown(move |_| ended());
-                let builder = builder.on_event(move |_| event());
-                let builder = builder.on_task_panic(move |_| panicked());
-                let runtime = builder.build().expect("a ring can be made here");
-                runtime.block_on(async {
-                    assert!(sakia::spawn(async { panic!() }).await.is_err());
-                    let throws = Throws;
-                    sakia::spawn(async move {
-                        let _throws = throws;
-                        std::future::pending::<()>().await;
-                    });
+    in_child(|| {
+        quiet_panics();
+        let collector = Collector::new(Level::INFO);
+        let called = std::rc::Rc::new(std::cell::Cell::new(0));
+        let count = |n: u32| {
+            let called = called.clone();
+            move || called.set(called.get() + n)
+        };
+        let (ended, event, panicked) = (count(1), count(10), count(100));
+        tracing::subscriber::with_default(collector.clone(), || {
+            let builder = Runtime::builder().entries(64);
+            let builder = builder.on_shutdown(move |_| ended());
+            let builder = builder.on_event(move |_| event());
+            let builder = builder.on_task_panic(move |_| panicked());
+            let runtime = builder.build().expect("a ring can be made here");
+            runtime.block_on(async {
+                assert!(sakia::spawn(async { panic!() }).await.is_err());
+                let throws = Throws;
+                sakia::spawn(async move {
+                    let _throws = throws;
+                    std::future::pending::<()>().await;
                 });
-                drop(runtime);
             });
-            assert_eq!(called.get(), 111);
-            let told = collector.events("sakia::runtime");
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert_eq!(told[0].level, Level::WARN);
-            let fields = &told[0].fields;
-            for part in [
-                "not clean",
-                "tasks_panicked=1;",
-                "why=1 destructors panicked;",
-            ] {
-                assert!(fields.contains(part), "no {part} in {fields}");
-            }
-        },
-    );
+            drop(runtime);
+        });
+        assert_eq!(called.get(), 111);
+        let told = collector.events("sakia::runtime");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].level, Level::WARN);
+        let fields = &told[0].fields;
+        for part in [
+            "not clean",
+            "tasks_panicked=1;",
+            "why=1 destructors panicked;",
+        ] {
+            assert!(fields.contains(part), "no {part} in {fields}");
+        }
+    });
 }
 
 #[test]
 fn a_kernel_that_is_denied_is_a_warning() {
     const NAME: &str = "tracing::a_kernel_that_is_denied_is_a_warning";
-    in_child(NAME, || {
+    in_child(|| {
         if is_emulated() {
             skip(NAME, "SAKIA_KERNEL has chosen: nothing falls back");
             return;
@@ -427,7 +421,7 @@ fn a_kernel_that_is_denied_is_a_warning() {
 #[test]
 fn a_ring_that_had_to_be_smaller_is_a_warning() {
     const NAME: &str = "tracing::a_ring_that_had_to_be_smaller_is_a_warning";
-    in_child(NAME, || {
+    in_child(|| {
         if !has_memlock(NAME, 65530, 64 << 10) {
             return;
         }

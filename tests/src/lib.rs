@@ -2,6 +2,7 @@
 //!
 //! A row that looks at its own process, changes limits or ends it runs in a child: libtest's threads share descriptors and limits.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -25,15 +26,18 @@ pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Runs `body` in a process of its own, which runs this one test alone. `name` is the test's full name (`module::function`).
+/// Runs `body`, a closure of the test itself, in a process of its own, which runs this one test alone.
 ///
 /// # Panics
 /// When the child fails, with what it printed.
-pub fn in_child(name: &str, body: impl FnOnce()) {
+pub fn in_child<F: FnOnce()>(body: F) {
     if is_child() {
         body();
         return;
     }
+    // A closure's type is named after where it stands: the test's crate, its module and function, `{{closure}}`.
+    let (_, place) = type_name::<F>().split_once("::").expect("a path");
+    let (name, _) = place.rsplit_once("::").expect("the test's own closure");
     let output = run_child(name, &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
@@ -44,7 +48,7 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
     );
     assert!(
         text.contains("1 passed"),
-        "the child of {name} ran no test: is the name right?\n{text}"
+        "the child of {name} ran no test: is the body a closure of the test's own?\n{text}"
     );
 }
 
