@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use sakia_buf::{BufResult, IoBuf, IoBufMut, Slice};
 use sakia_driver::{Cancellable, Cancelling, Receipt, Submit, ops};
 
-use super::state::{State, in_all};
+use super::state::{Part, State, in_all};
 use super::{File, check_place};
 
 /// A read into what is left of a buffer.
@@ -132,19 +132,14 @@ impl<B: IoBufMut> Future for ReadExactAt<'_, B> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            if let State::Run(op) = &mut this.state {
-                let (result, part) = ready!(Pin::new(op).poll(cx));
-                let buf = part.into_inner();
-                this.state = State::Done;
-                match result {
-                    Ok(0) => return Poll::Ready((Err(too_short()), buf)),
-                    Ok(n) => this.filled += n,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Poll::Ready((Err(error), buf)),
-                }
-                this.state = State::Rest(buf);
-            }
-            let buf = this.state.take();
+            let part = this
+                .state
+                .poll_part(cx, &mut this.filled, Slice::into_inner);
+            let buf = match ready!(part) {
+                Part::More(buf) => buf,
+                Part::Stuck(buf) => return Poll::Ready((Err(too_short()), buf)),
+                Part::Failed(error, buf) => return Poll::Ready((Err(error), buf)),
+            };
             if this.filled == this.total {
                 return Poll::Ready((Ok(()), buf));
             }
@@ -179,18 +174,12 @@ impl<B: IoBuf> Future for WriteAllAt<'_, B> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            if let State::Run(op) = &mut this.state {
-                let (result, buf) = ready!(Pin::new(op).poll(cx));
-                this.state = State::Done;
-                match result {
-                    Ok(0) => return Poll::Ready((Err(no_more()), buf)),
-                    Ok(n) => this.written += n,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Poll::Ready((Err(error), buf)),
-                }
-                this.state = State::Rest(buf);
-            }
-            let buf = this.state.take();
+            let part = this.state.poll_part(cx, &mut this.written, |buf| buf);
+            let buf = match ready!(part) {
+                Part::More(buf) => buf,
+                Part::Stuck(buf) => return Poll::Ready((Err(no_more()), buf)),
+                Part::Failed(error, buf) => return Poll::Ready((Err(error), buf)),
+            };
             if this.written == this.total {
                 return Poll::Ready((Ok(()), buf));
             }
@@ -222,19 +211,14 @@ impl Future for ReadToEndAt<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            if let State::Run(op) = &mut this.state {
-                let (result, part) = ready!(Pin::new(op).poll(cx));
-                let buf = part.into_inner();
-                this.state = State::Done;
-                match result {
-                    Ok(0) => return Poll::Ready((Ok(this.filled), buf)),
-                    Ok(n) => this.filled += n,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Poll::Ready((Err(error), buf)),
-                }
-                this.state = State::Rest(buf);
-            }
-            let mut buf = this.state.take();
+            let part = this
+                .state
+                .poll_part(cx, &mut this.filled, Slice::into_inner);
+            let mut buf = match ready!(part) {
+                Part::More(buf) => buf,
+                Part::Stuck(buf) => return Poll::Ready((Ok(this.filled), buf)),
+                Part::Failed(error, buf) => return Poll::Ready((Err(error), buf)),
+            };
             let at = this.offset.saturating_add(this.filled as u64);
             if let Err(error) = make_room(&mut buf).and_then(|()| check_place(at)) {
                 return Poll::Ready((Err(error), buf));

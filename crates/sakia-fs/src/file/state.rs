@@ -1,8 +1,12 @@
 //! Where a future that is a small machine stands. What its requests mean is said beside the machines.
 
+use std::future::Future;
+use std::io;
 use std::mem;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use sakia_buf::BufResult;
 use sakia_driver::{Cancellable, Receipt};
 
 /// With its buffer in hand, with a request that has it, or at its end.
@@ -30,6 +34,44 @@ impl<B, F> State<B, F> {
             Self::Rest(buf) => buf,
             _ => panic!("a future was polled after it had completed"),
         }
+    }
+}
+
+/// What the request in flight has come to, with the buffer.
+pub(super) enum Part<B> {
+    /// There may be more to move.
+    More(B),
+    /// Nothing could be moved any more.
+    Stuck(B),
+    Failed(io::Error, B),
+}
+
+impl<B, F> State<B, F> {
+    /// Waits for the request, if one is in flight, and adds to `moved` what it has moved; `unwrap` takes the buffer out of what it had.
+    pub(super) fn poll_part<P>(
+        &mut self,
+        cx: &mut Context<'_>,
+        moved: &mut usize,
+        unwrap: impl FnOnce(P) -> B,
+    ) -> Poll<Part<B>>
+    where
+        F: Future<Output = BufResult<usize, P>> + Unpin,
+    {
+        let Self::Run(op) = self else {
+            return Poll::Ready(Part::More(self.take()));
+        };
+        let (result, part) = ready!(Pin::new(op).poll(cx));
+        *self = Self::Done;
+        let buf = unwrap(part);
+        Poll::Ready(match result {
+            Ok(0) => Part::Stuck(buf),
+            Ok(n) => {
+                *moved += n;
+                Part::More(buf)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Part::More(buf),
+            Err(error) => Part::Failed(error, buf),
+        })
     }
 }
 
