@@ -160,15 +160,6 @@ impl CoreRef {
         self.core().panics.fetch_add(panics.into(), Relaxed);
     }
 
-    /// Pushes `task` to the ready queue of its executor, which must be the current one of this thread.
-    #[inline]
-    pub(crate) fn push_here(task: TaskRef) {
-        let core = current();
-        assert!(ptr::eq(core, task.core().0.as_ptr()));
-        // SAFETY: as in `here`; and `CURRENT` keeps the core while the task moves into it.
-        unsafe { &(*core).local.0 }.ready.push(task);
-    }
-
     /// Pushes `task`, for which the caller has claimed the way, to the remote queue of its executor, and wakes the
     /// owner.
     pub(crate) fn push(task: TaskRef) {

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::mem::{self, ManuallyDrop};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{Context, Waker};
 
 use super::cell::{self, Payload, Polled, VTable, VTableOf};
@@ -492,9 +492,11 @@ impl TaskRef {
     /// Wakes the task and hands this reference to the queue.
     #[inline]
     pub(crate) fn wake(self) {
-        if self.core().here().is_some() {
+        if let Some(local) = self.core().here() {
             if self.header().own.queue() {
-                CoreRef::push_here(self);
+                let local = ptr::from_ref(local);
+                // SAFETY: the core is this thread's current one, which is kept while the task moves into it.
+                unsafe { &*local }.ready.push(self);
             }
         } else if self.header().word.claim_remote(0) {
             CoreRef::push(self);
