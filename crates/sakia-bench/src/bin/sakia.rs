@@ -173,6 +173,8 @@ fn echo_to_the_end(words: &Words) {
         let listener = listen(port).expect("the port is free");
         let mut echoes = Vec::new();
         for _ in 0..connections {
+            // Whoever serves keeps nothing of a connection that has gone: its task's memory is the next one's.
+            echoes.retain(|echo: &JoinHandle<()>| !echo.is_finished());
             echoes.push(serve_one(&listener, 4096, pooled).await);
         }
         for echo in echoes {
