@@ -340,3 +340,38 @@ impl Drop for Uring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::kernel::KernelFd;
+    use crate::kernel::abi::{First, opcode};
+
+    #[test]
+    fn an_accept_is_told_to_wait_first_by_kernels_that_know_how_and_by_no_others() {
+        let ask = Ask {
+            entries: 8,
+            workers: [0, 0],
+        };
+        let Ok(mut ring) = Uring::new(&ask) else {
+            eprintln!("skipped: io_uring is denied here");
+            return;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let _peer = TcpStream::connect(address).expect("there is room");
+        let accept = Sqe::rw(opcode::ACCEPT, listener.as_raw_fd(), 0, 0, 0).first(First::Wait);
+        assert!(ring.push(&accept));
+        ring.enter(Wait::Forever).expect("the ring is well");
+        let done = ring.pop().expect("it was waited for");
+        match ring.waits_to_accept() {
+            true => {
+                assert!(done.res > 0, "{done:?}");
+                drop(KernelFd::adopt(done.res));
+            }
+            false => assert_eq!(done.res, -libc::EINVAL),
+        }
+    }
+}
