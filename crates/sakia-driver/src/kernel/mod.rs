@@ -384,7 +384,7 @@ impl Kernel for Below {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer(&self, sqe: &Sqe) -> Answer {
         match self {
             Self::Uring(uring) => uring.answer(sqe),

@@ -32,7 +32,7 @@ const CHANGES: u64 =
 const RESOLVE_CACHED: u64 = 0x20;
 
 /// Tries to answer a submission. Nothing of it was handed over if the answer is no result.
-#[inline]
+#[inline(always)]
 pub(super) fn answer(sqe: &Sqe) -> Answer {
     if sqe.flags != 0 || sqe.ioprio != 0 || sqe.splice_fd_in != 0 {
         return Answer::Later;
@@ -77,7 +77,7 @@ pub(super) fn answer(sqe: &Sqe) -> Answer {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read(fd: RawFd, list: &[libc::iovec], at: u64) -> Answer {
     let wanted: usize = list.iter().map(|each| each.iov_len).sum();
     let (Ok(count), Ok(start)) = (list.len().try_into(), at.try_into()) else {
@@ -120,6 +120,7 @@ fn stream(sqe: &Sqe, call: impl Fn(RawFd, *mut libc::c_void, usize, i32) -> isiz
 
 /// Whether a read that was cut short here has all that there is. What of a file is not in the cache is left to the ring, and read anew with
 /// the rest; what is no regular file has given what it has.
+#[cold]
 fn ends(fd: RawFd, at: u64) -> bool {
     // SAFETY: an all-zero stat is a value of that type: it is made of integers.
     let mut file: libc::stat = unsafe { std::mem::zeroed() };
@@ -128,7 +129,7 @@ fn ends(fd: RawFd, at: u64) -> bool {
     asked.is_err() || file.st_mode & libc::S_IFMT != libc::S_IFREG || at >= file.st_size as u64
 }
 
-#[inline]
+#[inline(always)]
 fn open(dir: RawFd, path: u64, how: OpenHow) -> Answer {
     if how.flags & CHANGES != 0 {
         return Answer::Later;

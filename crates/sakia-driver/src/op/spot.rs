@@ -123,6 +123,7 @@ impl Driver {
         }
     }
 
+    #[inline(always)]
     fn ask(&self, sqe: &Sqe, fd: Option<&Descriptor>) -> Answer {
         let pieces = |n: i32| fd.map_or(1, |_| 1 + n.cast_unsigned() / PIECE);
         let answer = self.try_on_the_spot(sqe, pieces);
@@ -172,14 +173,17 @@ impl Descriptor {
     /// Whether reads of it may be tried on the spot.
     #[inline]
     fn may_answer(&self) -> bool {
-        self.answers().unwrap_or_else(|| {
-            // A direct read waits for the disk, told or not. Who may have set that is not known.
-            let flags = self.driver().call(Call::StatusFlags(self.raw()));
-            let direct = flags.map_or(true, |flags| flags & libc::O_DIRECT as u64 != 0);
-            let may = self.kind() == Kind::File && !direct;
-            self.note_answers(may);
-            may
-        })
+        self.answers().unwrap_or_else(|| self.asks_whether_it_may())
+    }
+
+    #[cold]
+    fn asks_whether_it_may(&self) -> bool {
+        // A direct read waits for the disk, told or not. Who may have set that is not known.
+        let flags = self.driver().call(Call::StatusFlags(self.raw()));
+        let direct = flags.map_or(true, |flags| flags & libc::O_DIRECT as u64 != 0);
+        let may = self.kind() == Kind::File && !direct;
+        self.note_answers(may);
+        may
     }
 }
 

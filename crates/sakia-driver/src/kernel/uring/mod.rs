@@ -275,7 +275,7 @@ impl Kernel for Uring {
         self.known.forget_memory(&self.ring.submitter(), slot);
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer(&self, sqe: &Sqe) -> Answer {
         spot::answer(sqe)
     }
