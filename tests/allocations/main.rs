@@ -139,8 +139,8 @@ fn reads_and_writes_of_files_allocate_nothing() {
 }
 
 #[test]
-fn an_accept_loop_allocates_for_each_connection_its_descriptor_and_nothing_else() {
-    if is_skipped("an_accept_loop_allocates_for_each_connection_its_descriptor_and_nothing_else") {
+fn an_accept_loop_whose_connections_end_one_after_the_other_allocates_nothing() {
+    if is_skipped("an_accept_loop_whose_connections_end_one_after_the_other_allocates_nothing") {
         return;
     }
     let counts = run(async {
@@ -159,7 +159,8 @@ fn an_accept_loop_allocates_for_each_connection_its_descriptor_and_nothing_else(
         })
         .await
     });
-    assert_eq!(counts[1] - counts[0], OPS, "{counts:?}");
+    // What there is is of the thread of clients.
+    assert_eq!(counts[0], counts[1]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::cancels::Cancels;
 use crate::fd::ledger::Ledger;
-use crate::fd::{FdInfo, FdState, Kind};
+use crate::fd::{FdInfo, FdRef, FdState, Kind};
 use crate::fork::ForkGuard;
 use crate::host::{self, Pinned};
 use crate::kernel::abi::opcode;
@@ -63,6 +63,8 @@ pub struct Driver {
     spot: Spot,
     /// Where the kernel writes the address of whoever an accept brings, while no accept uses it.
     spare_peer: Cell<Option<Box<Peer>>>,
+    /// The record of a descriptor that has ended: the next one's.
+    spare_descriptor: Cell<Option<FdRef>>,
     this: Weak<Self>,
     unparker: Arc<Unparker>,
     eventfd: Cell<Option<KernelFd>>,
@@ -130,6 +132,7 @@ impl Driver {
             cancels: Cancels::default(),
             spot: Spot::new(has_ring),
             spare_peer: Cell::new(None),
+            spare_descriptor: Cell::new(None),
             this: this.clone(),
             unparker,
             eventfd: Cell::new(Some(eventfd)),
@@ -193,6 +196,11 @@ impl Driver {
 
     pub(crate) fn spare_peer(&self) -> &Cell<Option<Box<Peer>>> {
         &self.spare_peer
+    }
+
+    #[inline]
+    pub(crate) fn spare_descriptor(&self) -> &Cell<Option<FdRef>> {
+        &self.spare_descriptor
     }
 
     #[inline]

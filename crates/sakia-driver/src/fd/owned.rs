@@ -30,6 +30,13 @@ impl Owned {
         owned
     }
 
+    /// Owns another one, now that it owns none.
+    #[inline]
+    pub(super) fn renew(&mut self, fd: KernelFd) {
+        self.raw = fd.raw();
+        self.put_back(fd);
+    }
+
     /// The number, whoever owns it.
     #[inline]
     pub(super) fn raw(&self) -> RawFd {

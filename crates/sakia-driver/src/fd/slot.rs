@@ -55,7 +55,7 @@ impl Fd {
     pub fn register(&self) -> io::Result<bool> {
         let inner = &self.inner;
         if inner.slot.get().is_none() {
-            inner.driver.takes_ops()?;
+            inner.driver().takes_ops()?;
             inner.register(Want::Asked)?;
         }
         Ok(inner.has_slot())
@@ -99,7 +99,7 @@ impl Descriptor {
     fn register(&self, want: Want) -> io::Result<()> {
         // The ring notes now, and for good, whether the file knows how not to wait.
         self.calm();
-        let slot = self.driver.core().kernel.add_file(self.raw(), want)?;
+        let slot = self.driver().core().kernel.add_file(self.raw(), want)?;
         self.slot.set(slot);
         Ok(())
     }
@@ -107,9 +107,9 @@ impl Descriptor {
     /// Empties its slot, before it ends.
     pub(super) fn leave_slot(&self) {
         if let Some(slot) = self.slot.take()
-            && !self.driver.is_forked()
+            && !self.driver().is_forked()
         {
-            self.driver.core().kernel.forget_file(slot);
+            self.driver().core().kernel.forget_file(slot);
         }
     }
 }
