@@ -120,7 +120,7 @@ impl Driver {
             pause: Box::new([0, 1_000_000 << (asked - 1)]),
         });
         let sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
-        let (holds, adopts) = (Holds::none(), Adopts::Nothing);
+        let (holds, adopts) = (Holds::none(), Adopts::NOTHING);
         if let Ok(wait) = self.push(sqe, holds, adopts, None, Waker::noop()) {
             self.abandon(wait, || again);
         }

@@ -5,39 +5,44 @@ use super::{Bare, Completion, Yields};
 use crate::fd::Kind;
 use crate::kernel::{Cqe, KernelFd};
 
-/// What is to be adopted from an op's final completion.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Adopts {
-    Nothing,
-    /// The result.
-    Descriptor(Kind),
-    /// What this header tells of.
-    Message(MsgHeader),
-}
+/// What is to be adopted from an op's final completion: nothing, the result as a descriptor, or what a header tells of.
+///
+/// In one word, for each entry of the table has it: zero, one more than a kind's place, or the header's address, which is larger than those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Adopts(u64);
 
 impl Adopts {
+    pub(crate) const NOTHING: Self = Self(0);
+
     /// `addr` is the SQE's address.
     #[inline]
     pub(crate) fn new(yields: Yields, addr: u64) -> Self {
         match yields {
-            Yields::Nothing => Self::Nothing,
-            Yields::Descriptor(kind) => Self::Descriptor(kind),
-            Yields::Message => MsgHeader::at(addr).map_or(Self::Nothing, Self::Message),
+            Yields::Nothing => Self::NOTHING,
+            Yields::Descriptor(kind) => Self(1 + kind as u64),
+            Yields::Message => Self(addr),
         }
+    }
+
+    /// The kind of the descriptor that the result is.
+    #[inline]
+    pub(super) fn kind(self) -> Option<Kind> {
+        let place = usize::try_from(self.0.checked_sub(1)?).ok()?;
+        Kind::ALL.get(place).copied()
     }
 
     /// The numbers of a completion that carries nothing else.
     #[inline]
     pub(super) fn bare(self, cqe: Cqe) -> Option<Bare> {
         let Cqe { res, flags, .. } = cqe;
-        let carries = !matches!(self, Self::Nothing) && res >= 0;
+        let carries = self != Self::NOTHING && res >= 0;
         (!carries).then_some(Bare { res, flags })
     }
 
     /// The descriptor of a completion that has brought one.
     #[inline]
     pub(super) fn opened(self, cqe: Cqe) -> Option<KernelFd> {
-        let opened = cqe.res >= 0 && matches!(self, Self::Descriptor(_));
+        let opened = cqe.res >= 0 && self.kind().is_some();
         opened.then(|| KernelFd::adopt(cqe.res))
     }
 
@@ -45,11 +50,12 @@ impl Adopts {
     pub(super) fn adopt(self, cqe: Cqe) -> Completion {
         let Cqe { res, flags, .. } = cqe;
         let mut done = Completion::from(Bare { res, flags });
-        match self {
-            _ if res < 0 => {}
-            Self::Nothing => {}
-            Self::Descriptor(_) => done.load().fd = Some(KernelFd::adopt(res)),
-            Self::Message(header) => done.load().arrived = header.adopt(),
+        if let Some(fd) = self.opened(cqe) {
+            done.load().fd = Some(fd);
+        } else if res >= 0
+            && let Some(arrived) = MsgHeader::at(self.0).and_then(MsgHeader::adopt)
+        {
+            done.load().arrived = Some(arrived);
         }
         done
     }
@@ -58,6 +64,16 @@ impl Adopts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_word_tells_nothing_each_kind_and_an_address_apart() {
+        for kind in Kind::ALL {
+            assert_eq!(Adopts::new(Yields::Descriptor(kind), 0).kind(), Some(kind));
+        }
+        let header = Adopts::new(Yields::Message, 1 + Kind::ALL.len() as u64);
+        assert_ne!(header, Adopts::NOTHING);
+        assert_eq!((header.kind(), Adopts::NOTHING.kind()), (None, None));
+    }
 
     #[test]
     fn a_descriptor_is_adopted_and_the_error_of_a_failure_is_not() {

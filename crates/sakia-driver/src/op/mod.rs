@@ -278,6 +278,13 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
+    /// Of a receive that has filled this.
+    #[inline]
+    fn of(buf: &PooledBuf, flags: u32) -> Self {
+        let res = buf.len() as i32;
+        Self { res, flags }
+    }
+
     /// See [`Completion::errno`].
     #[inline]
     fn errno(self) -> i32 {
@@ -314,11 +321,24 @@ impl From<Bare> for Completion {
 #[derive(Debug)]
 pub(crate) enum Done {
     Bare(Bare),
-    /// And the buffer that the kernel has chosen, with what was received.
-    Filled(Bare, PooledBuf),
+    /// With the buffer that the kernel has chosen and all that was received, and the CQE's flags.
+    Filled(PooledBuf, u32),
     /// With a descriptor, and the CQE's flags.
     Opened(KernelFd, u32),
-    Laden(Bare, Load),
+    /// With anything else, which is rare.
+    Laden(Bare, Box<Load>),
+}
+
+impl Done {
+    /// The end of a receive that has brought a buffer.
+    #[inline]
+    pub(crate) fn filled(bare: Bare, buf: PooledBuf) -> Self {
+        match usize::try_from(bare.res) == Ok(buf.len()) {
+            true => Self::Filled(buf, bare.flags),
+            // There was more than the buffer could hold, and the kernel was asked to say so (MSG_TRUNC).
+            false => Completion::filled(bare, buf).into(),
+        }
+    }
 }
 
 impl From<Completion> for Done {
@@ -329,7 +349,7 @@ impl From<Completion> for Done {
         match done.load.take() {
             None => Self::Bare(bare),
             Some(Load { fd: Some(fd), .. }) => Self::Opened(fd, flags),
-            Some(load) => Self::Laden(bare, load),
+            Some(load) => Self::Laden(bare, Box::new(load)),
         }
     }
 }
@@ -339,9 +359,9 @@ impl From<Done> for Completion {
     fn from(done: Done) -> Self {
         match done {
             Done::Bare(bare) => bare.into(),
-            Done::Filled(bare, buf) => Self::filled(bare, buf),
+            Done::Filled(buf, flags) => Self::filled(Bare::of(&buf, flags), buf),
             Done::Opened(fd, flags) => Self::opened(fd, flags),
-            Done::Laden(bare, load) => Self::with(bare, load),
+            Done::Laden(bare, load) => Self::with(bare, *load),
         }
     }
 }

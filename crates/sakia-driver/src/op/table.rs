@@ -27,7 +27,8 @@ const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// The index that no op has: tags with it are the driver's own (see [`Tag::own`]).
 const OWN_INDEX: u64 = INDEX_MASK;
-const LAST_GENERATION: u64 = (1 << (64 - INDEX_BITS)) - 1;
+/// A slot has four bytes for it, of the five that a tag has.
+const LAST_GENERATION: u32 = u32::MAX;
 
 /// What travels in `user_data`: the index of an entry and the generation of its use. Never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub(crate) enum Own {
 }
 
 impl Tag {
-    fn new(index: usize, generation: u64) -> Self {
-        Self(generation << INDEX_BITS | index as u64)
+    fn new(index: usize, generation: u32) -> Self {
+        Self(u64::from(generation) << INDEX_BITS | index as u64)
     }
 
     fn index(self) -> usize {
@@ -110,13 +111,15 @@ impl State {
 /// The end of the list of vacant slots.
 const NO_SLOT: u32 = u32::MAX;
 
+/// A line of the caches, and no more: what the kernel copies for many connections drives the table out, and each op waits for its entry.
 #[allow(
     clippy::box_collection,
     reason = "eight bytes for what is rare, and there are as many entries as idle connections"
 )]
+#[repr(align(64))]
 struct Entry {
     /// Of the slot's present use, or of its next.
-    generation: u64,
+    generation: u32,
     state: State,
     holds: Holds,
     adopts: Adopts,
@@ -210,11 +213,7 @@ impl Table {
         entry.state.begin(State::Waiting(Some(waker)));
         // There is nothing in it: its last op's were taken out as that ended.
         std::mem::forget(std::mem::replace(&mut entry.holds, holds));
-        // One byte where there is nothing, as mostly: the rest of it has no value, and is not to be copied.
-        match adopts {
-            Adopts::Nothing => entry.adopts = Adopts::Nothing,
-            some => entry.adopts = some,
-        }
+        entry.adopts = adopts;
         entry.opcode = opcode;
         entry.lane = lane;
         entry.asked = 0;
@@ -234,7 +233,7 @@ impl Table {
             generation: 1,
             state: State::Vacant(NO_SLOT),
             holds: Holds::none(),
-            adopts: Adopts::Nothing,
+            adopts: Adopts::NOTHING,
             opcode: 0,
             lane: None,
             asked: 0,
@@ -255,7 +254,7 @@ impl Table {
         // A vacant slot has a generation that no tag has had yet, a retired one the last of all.
         self.slots
             .get_mut(tag.index())
-            .filter(|entry| entry.generation == tag.generation())
+            .filter(|entry| u64::from(entry.generation) == tag.generation())
     }
 
     /// Ends the use of a slot: answers its state.
@@ -299,7 +298,7 @@ impl Table {
         self.complete_usual(cqe, |adopts| {
             let bare = adopts.bare(cqe)?;
             Some(match buf() {
-                Some(buf) => Done::Filled(bare, buf),
+                Some(buf) => Done::filled(bare, buf),
                 None => Done::Bare(bare),
             })
         })
@@ -459,8 +458,8 @@ impl Table {
     pub(crate) fn adopted(&self) -> Vec<(std::os::fd::RawFd, Kind)> {
         let mut list = Vec::new();
         for entry in &self.slots {
-            let load = match (&entry.state, entry.adopts) {
-                (State::Done(Done::Opened(fd, _)), Adopts::Descriptor(kind)) => {
+            let load = match (&entry.state, entry.adopts.kind()) {
+                (State::Done(Done::Opened(fd, _)), Some(kind)) => {
                     list.push((fd.raw(), kind));
                     continue;
                 }
@@ -477,7 +476,7 @@ impl Table {
     pub(crate) fn may_yield(&self, tag: Tag) -> bool {
         self.slots
             .get(tag.index())
-            .is_some_and(|entry| !matches!(entry.adopts, Adopts::Nothing))
+            .is_some_and(|entry| entry.adopts != Adopts::NOTHING)
     }
 
     /// Wakers of futures that still wait, so that they look once more.

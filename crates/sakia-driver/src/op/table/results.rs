@@ -52,7 +52,7 @@ impl Table {
             return None;
         }
         match self.remove(tag) {
-            State::Done(Done::Filled(bare, buf)) => Some((bare, buf)),
+            State::Done(Done::Filled(buf, flags)) => Some((Bare::of(&buf, flags), buf)),
             _ => unreachable!("looked at just now"),
         }
     }

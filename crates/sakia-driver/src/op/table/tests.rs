@@ -101,12 +101,29 @@ fn a_completion_of_an_older_generation_is_counted_and_never_trusted() {
 }
 
 #[test]
-fn index_and_generation_share_the_whole_tag() {
-    assert_eq!(Tag::new(OWN_INDEX as usize, LAST_GENERATION), Tag(u64::MAX));
-    let tag = Tag::new(0x65_4321, 0x98_7654_3210);
+#[cfg(target_pointer_width = "64")]
+fn an_entry_is_a_line_of_the_caches() {
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 64));
+}
+
+#[test]
+fn a_result_of_more_than_its_buffer_holds_stays_what_it_was() {
+    for (res, fills) in [(3, true), (5, false)] {
+        let bare = Bare { res, flags: 7 };
+        let done = Done::filled(bare, PooledBuf::alone(vec![1, 2, 3]));
+        assert_eq!(matches!(done, Done::Filled(..)), fills);
+        let mut done = Completion::from(done);
+        assert_eq!((done.result().ok(), done.flags()), (Some(res as u32), 7));
+        assert_eq!(done.take_buf().as_deref(), Some(&[1, 2, 3][..]));
+    }
+}
+
+#[test]
+fn index_and_generation_share_the_tag() {
+    let tag = Tag::new(0x65_4321, 0x9876_5432);
     assert_eq!(tag.index(), 0x65_4321);
     assert_eq!(tag.index32(), 0x65_4321);
-    assert_eq!(tag.generation(), 0x98_7654_3210);
+    assert_eq!(tag.generation(), 0x9876_5432);
 }
 
 #[test]
