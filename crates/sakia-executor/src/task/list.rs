@@ -16,7 +16,7 @@ use super::raw::{Header, TaskRef};
 use crate::local::Local;
 
 /// The place of a task that is in no list: there are never so many.
-pub(super) const NOWHERE: u32 = u32::MAX >> 1;
+pub(super) const NOWHERE: u32 = i32::MAX.cast_unsigned();
 
 /// So many places are kept when the last task leaves.
 const KEEP: usize = 16 << 10;
@@ -43,11 +43,11 @@ impl Place {
 
     #[inline]
     fn empty(next: u32) -> Self {
-        Self(ptr::without_provenance_mut((next as usize) << 1 | 1))
+        Self(ptr::without_provenance_mut(2 * next as usize + 1))
     }
 
     fn next_empty(self) -> u32 {
-        (self.0.addr() >> 1) as u32
+        (self.0.addr() / 2) as u32
     }
 
     /// The task, borrowed for as long as it is in the list.
@@ -88,7 +88,7 @@ impl List {
             self.free.set(place.next_empty());
             *place = Place::of(task);
         } else {
-            own.place.set(next_of(places));
+            own.place.set(number_of(places.len()));
             places.push(Place::of(task));
         }
         self.len.set(self.len.get() + 1);
@@ -161,9 +161,9 @@ impl List {
     }
 }
 
-/// The number of the place behind the last.
-fn next_of(places: &[Place]) -> u32 {
-    match u32::try_from(places.len()) {
+/// The number of the place behind so many.
+fn number_of(places: usize) -> u32 {
+    match u32::try_from(places) {
         Ok(number) if number < NOWHERE => number,
         _ => panic!("there are more than two thousand million tasks"),
     }
@@ -206,5 +206,18 @@ mod tests {
         places(10);
         executor.clear(None);
         assert_eq!(places(0), 0);
+    }
+
+    #[test]
+    fn the_last_number_is_nobodys_place() {
+        assert_eq!(number_of(NOWHERE as usize - 1), NOWHERE - 1);
+        assert!(std::panic::catch_unwind(|| number_of(NOWHERE as usize)).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "ptr::eq")]
+    fn a_list_is_not_used_for_tasks_of_another_executor() {
+        let executor = Executor::new(Arc::new(ThreadPark::new()));
+        List::default().sort(executor.home());
     }
 }

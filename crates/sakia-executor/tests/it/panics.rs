@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 
-use sakia_executor::block_on;
+use sakia_executor::{JoinHandle, block_on};
 
 use crate::help::{OnDrop, executor, peek, settle};
 
@@ -173,23 +173,45 @@ fn bombs_do_not_stop_a_clear() {
     assert_eq!(executor.task_count(), 0);
 }
 
-#[test]
-fn a_join_waker_that_panics_does_not_stop_the_loop() {
+/// Awaits a task by a waker that panics.
+fn await_loudly<T>(handle: &mut JoinHandle<T>) {
     struct Loud;
     impl Wake for Loud {
         fn wake(self: Arc<Self>) {
             panic!("waker");
         }
     }
-    let executor = executor();
-    let mut handle = executor.spawn(async {});
     let waker = Waker::from(Arc::new(Loud));
     let mut cx = std::task::Context::from_waker(&waker);
-    assert!(std::future::Future::poll(std::pin::Pin::new(&mut handle), &mut cx).is_pending());
+    assert!(std::future::Future::poll(std::pin::Pin::new(handle), &mut cx).is_pending());
+}
+
+#[test]
+fn a_join_waker_that_panics_does_not_stop_the_loop() {
+    let executor = executor();
+    let mut handle = executor.spawn(async {});
+    await_loudly(&mut handle);
     let good = executor.spawn(async {});
     settle(&executor);
     assert!(handle.is_finished() && good.is_finished());
     assert_eq!(executor.stats().destructor_panics, 1);
+}
+
+#[test]
+fn a_join_waker_that_panics_as_its_task_is_aborted_or_cleared_is_counted() {
+    let executor = executor();
+    let mut aborted = executor.spawn(pending::<()>());
+    let mut cleared = executor.spawn(pending::<()>());
+    await_loudly(&mut aborted);
+    await_loudly(&mut cleared);
+    settle(&executor);
+    aborted.abort();
+    settle(&executor);
+    assert!(aborted.is_finished());
+    assert_eq!(executor.stats().destructor_panics, 1);
+    assert_eq!(executor.clear(None).panics, 1);
+    assert!(cleared.is_finished());
+    assert_eq!(executor.stats().destructor_panics, 2);
 }
 
 #[test]
