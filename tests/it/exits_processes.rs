@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::task::Poll;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sakia::fs::File;
@@ -254,20 +255,23 @@ fn a_listener_that_two_processes_have_is_left_to_the_other_a_turn_after_its_acce
             let clients = (0..50).map(|_| served_by(connect(addr)));
             clients.filter(|name| name == "ours").count()
         });
-        let mut served = 0;
-        while !clients.is_finished() {
-            let accept = sakia::time::timeout(Duration::from_millis(1), ours.accept());
-            if let Ok(Ok((stream, _))) = accept.await {
-                stream
-                    .write_all(b"ours".to_vec())
-                    .await
-                    .0
-                    .expect("it reads");
-                served += 1;
-            }
-        }
-        assert_eq!(clients.join().expect("all were served"), served);
+        serve_all(&ours, clients).await;
     });
+}
+
+/// Serves whoever comes to `ours` until all clients are served, by us or the sibling; how many it were, as the clients say too.
+async fn serve_all(ours: &TcpListener, clients: JoinHandle<usize>) -> usize {
+    let mut served = 0;
+    while !clients.is_finished() {
+        let accept = sakia::time::timeout(Duration::from_millis(1), ours.accept());
+        if let Ok(Ok((stream, _))) = accept.await {
+            let (written, _) = stream.write_all("ours").await;
+            written.expect("it reads");
+            served += 1;
+        }
+    }
+    assert_eq!(clients.join().expect("all were served"), served);
+    served
 }
 
 /// Row 41, with a socket in each process: each has a backlog of its own, and what comes to ours is served by us or stays there.
@@ -305,19 +309,7 @@ fn a_reuseport_sibling_keeps_its_clients_and_ours_wait_unaccepted_until_somebody
                 let names = clients.into_iter().map(served_by);
                 names.filter(|name| name == "ours").count()
             });
-            let mut served = 0;
-            while !clients.is_finished() {
-                let accept = sakia::time::timeout(Duration::from_millis(1), ours.accept());
-                if let Ok(Ok((stream, _))) = accept.await {
-                    stream
-                        .write_all(b"ours".to_vec())
-                        .await
-                        .0
-                        .expect("it reads");
-                    served += 1;
-                }
-            }
-            assert_eq!(clients.join().expect("all were served"), served);
+            let served = serve_all(&ours, clients).await;
             assert!((1..100).contains(&served), "both had clients: {served}");
         });
     });
