@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use sakia_driver::{Config, Drained, Driver, Park, Unparker};
-use sakia_net::TcpStream;
+use sakia_net::{TcpListener, TcpStream};
 
 /// How long a test may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -141,6 +141,19 @@ pub async fn pair() -> (TcpStream, StdStream) {
     peer.set_read_timeout(Some(PATIENCE))
         .expect("it is a socket");
     (ours, peer)
+}
+
+/// A listener whose accept was dropped after a connection had come for it, and that connection's peer.
+pub async fn with_one_that_nobody_took() -> (TcpListener, StdStream) {
+    let listener = TcpListener::bind(loopback()).await;
+    let listener = listener.expect("loopback has free ports");
+    let mut accept = listener.accept();
+    pends(&mut accept).await;
+    laps(1).await;
+    let peer = StdStream::connect(listener.local_addr().expect("it is bound"));
+    laps(3).await;
+    drop(accept);
+    (listener, peer.expect("it listens"))
 }
 
 /// What a peer has to read, up to so many bytes.

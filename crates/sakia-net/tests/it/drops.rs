@@ -7,7 +7,10 @@ use futures_util::join;
 use sakia_buf::IoBuf;
 use sakia_net::{TcpListener, TcpStream};
 
-use crate::common::{Numbers, for_turns, laps, loopback, pair, pends, poll_once, read_all, run};
+use crate::common::{
+    Numbers, for_turns, laps, loopback, pair, pends, poll_once, read_all, run,
+    with_one_that_nobody_took,
+};
 
 #[test]
 fn two_reads_are_served_in_the_order_in_which_they_were_asked() {
@@ -318,15 +321,8 @@ fn an_owned_read_outlives_the_borrow_of_its_stream() {
 #[test]
 fn a_connection_that_came_for_a_dropped_accept_is_given_to_the_next() {
     run(async {
-        let listener = TcpListener::bind(loopback()).await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let mut accept = listener.accept();
-        pends(&mut accept).await;
-        laps(1).await;
-        let first = StdStream::connect(addr).unwrap();
-        laps(3).await;
-        drop(accept);
-        let second = StdStream::connect(addr).unwrap();
+        let (listener, first) = with_one_that_nobody_took().await;
+        let second = StdStream::connect(listener.local_addr().unwrap()).unwrap();
         for peer in [first, second] {
             let (_, from) = listener.accept().await.unwrap();
             assert_eq!(from, peer.local_addr().unwrap());
@@ -355,13 +351,7 @@ fn an_accept_that_was_woken_and_then_dropped_passes_the_connection_on() {
 #[test]
 fn into_std_of_a_listener_gives_the_connection_that_nobody_took() {
     run(async {
-        let listener = TcpListener::bind(loopback()).await.unwrap();
-        let mut accept = listener.accept();
-        pends(&mut accept).await;
-        laps(1).await;
-        let mut peer = StdStream::connect(listener.local_addr().unwrap()).unwrap();
-        laps(3).await;
-        drop(accept);
+        let (listener, mut peer) = with_one_that_nobody_took().await;
         let (_, leftovers) = listener.into_std().await.unwrap();
         let [(fd, from)] =
             <[_; 1]>::try_from(leftovers.connections).expect("one connection was left");

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use sakia_driver::Kind;
 use sakia_net::{TcpListener, TcpStream};
 
-use crate::common::{laps, loopback, pair, pends, read_all, run, run_to_report};
+use crate::common::{
+    laps, loopback, pair, pends, read_all, run, run_to_report, with_one_that_nobody_took,
+};
 
 #[test]
 fn the_port_is_free_when_the_listener_is_dropped_with_an_abandoned_accept() {
@@ -56,13 +58,7 @@ fn a_stream_that_is_dropped_with_an_abandoned_read_tells_its_peer_at_once() {
 #[test]
 fn a_connection_that_nobody_took_is_closed_with_its_listener() {
     run(async {
-        let listener = TcpListener::bind(loopback()).await.unwrap();
-        let mut accept = listener.accept();
-        pends(&mut accept).await;
-        laps(1).await;
-        let mut peer = StdStream::connect(listener.local_addr().unwrap()).unwrap();
-        laps(3).await;
-        drop(accept);
+        let (listener, mut peer) = with_one_that_nobody_took().await;
         drop(listener);
         peer.set_nonblocking(true).unwrap();
         assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
