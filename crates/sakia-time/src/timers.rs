@@ -34,7 +34,7 @@ pub(crate) struct Inner {
     reading: Cell<Instant>,
     /// Whether `reading` is of this turn.
     is_current: Cell<bool>,
-    /// An instant in nanoseconds since tick 0: the same one is asked for again and again.
+    /// An instant and its tick: the same one is asked for again and again.
     counted: Cell<(Instant, u64)>,
     /// The tick up to which all was done when timers last fired.
     fired: Cell<Option<u64>>,
@@ -454,22 +454,17 @@ impl Inner {
         resume(panicked);
     }
 
-    /// Returns the nanoseconds from tick 0 to an instant, none before it; `None` if they are more than a `u64` holds (584 years).
-    #[inline]
-    fn nanos(&self, instant: Instant) -> Option<u64> {
-        let (counted, nanos) = self.counted.get();
-        if instant == counted {
-            return Some(nanos);
-        }
-        let nanos = nanos_between(self.origin, instant)?;
-        self.counted.set((instant, nanos));
-        Some(nanos)
-    }
-
     /// Returns the tick at which a deadline has passed.
     #[inline]
     fn tick_of(&self, deadline: Instant) -> u64 {
-        tick_of_deadline(self.nanos(deadline).unwrap_or(u64::MAX))
+        let (counted, tick) = self.counted.get();
+        if deadline == counted {
+            return tick;
+        }
+        let nanos = nanos_between(self.origin, deadline);
+        let tick = tick_of_deadline(nanos.unwrap_or(u64::MAX));
+        self.counted.set((deadline, tick));
+        tick
     }
 }
 
