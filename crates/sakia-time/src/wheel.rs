@@ -30,7 +30,7 @@ const DUE: List = (LEVELS * SLOTS) as List;
 const FIRING: List = DUE + 1;
 /// Two lists that take turns: while the timers of one wait for a reading of the clock, those of the other have had theirs.
 const FRESH: [List; 2] = [DUE + 2, DUE + 3];
-const BEYOND: List = DUE + 4;
+const BEYOND: List = FRESH[1] + 1;
 const LISTS: usize = BEYOND as usize + 1;
 
 /// So many timers are laid aside at most.
