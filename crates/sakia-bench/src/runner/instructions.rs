@@ -87,11 +87,11 @@ const ROWS: &[Row] = &[
     churn("churn", 300, 6_540.0),
     ops("nop-1", &["nop", "1"], 2_000, FLOOR, 940.0),
     ops("nop-128", &["nop", "128"], 12_800, FLOOR, 495.0),
-    ops("zero-1", &["zero", "1"], 2_000, FLOOR, 530.0),
+    ops("zero-1", &["zero", "1"], 2_000, FLOOR, 407.0),
     // By the ring, which takes more of ours and less of the kernel's.
     ops("zero-128", &["zero", "128"], 12_800, FLOOR, 750.0),
-    ops("read-1", &["read", "1", "4096"], 2_000, FLOOR, 545.0),
-    ops("read-32", &["read", "32", "4096"], 3_200, FLOOR, 545.0),
+    ops("read-1", &["read", "1", "4096"], 2_000, FLOOR, 427.0),
+    ops("read-32", &["read", "32", "4096"], 3_200, FLOOR, 421.0),
     ops("write-1", &["write", "1", "4096"], 1_000, FLOOR, 1165.0),
     ops(
         "open-read-close-1",
@@ -100,7 +100,7 @@ const ROWS: &[Row] = &[
         FLOOR,
         3790.0,
     ),
-    ops("open-drop-1", &["open-drop", "1"], 1_000, FLOOR, 3080.0),
+    ops("open-drop-1", &["open-drop", "1"], 1_000, FLOOR, 2885.0),
     ops("spawn-1", &["spawn", "1"], 10_000, MINI, 865.0),
     ops("spawn-wave", &["spawn", "1000"], 20_000, MINI, 602.0),
     ops("yield-1", &["yield", "1"], 20_000, MINI, 294.0),
