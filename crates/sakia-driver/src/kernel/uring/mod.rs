@@ -349,13 +349,44 @@ mod tests {
     use crate::kernel::KernelFd;
     use crate::kernel::abi::{First, opcode};
 
+    const ASK: Ask = Ask {
+        entries: 8,
+        workers: [0, 0],
+    };
+
+    #[test]
+    fn each_errno_of_an_enter_has_its_meaning() {
+        let comes_to = |errno| Uring::failed(EnterError(errno));
+        for errno in [libc::EINTR, libc::ETIME] {
+            assert_eq!(comes_to(errno), Ok(Entered::Fine));
+        }
+        for errno in [libc::EAGAIN, libc::EBUSY, libc::ENOMEM] {
+            assert_eq!(comes_to(errno), Ok(Entered::Busy));
+        }
+        assert_eq!(comes_to(libc::EBADR), Ok(Entered::Dead));
+        for errno in [libc::EEXIST, libc::EBADF] {
+            assert_eq!(comes_to(errno), Err(EnterError(errno)));
+        }
+    }
+
+    #[test]
+    fn a_thread_has_its_place_for_a_ring_back_when_the_ring_has_gone() {
+        let is_registered =
+            || Uring::new(&ASK).map(|ring| ring.enter_flags & sys::ENTER_REGISTERED_RING != 0);
+        // Before Linux 5.18 none is.
+        let Ok(first) = is_registered() else {
+            eprintln!("skipped: io_uring is denied here");
+            return;
+        };
+        // A thread has 16 places (IO_RINGFD_REG_MAX).
+        for _ in 0..16 {
+            assert_eq!(is_registered().expect("as the first"), first);
+        }
+    }
+
     #[test]
     fn an_accept_is_told_to_wait_first_by_kernels_that_know_how_and_by_no_others() {
-        let ask = Ask {
-            entries: 8,
-            workers: [0, 0],
-        };
-        let Ok(mut ring) = Uring::new(&ask) else {
+        let Ok(mut ring) = Uring::new(&ASK) else {
             eprintln!("skipped: io_uring is denied here");
             return;
         };
