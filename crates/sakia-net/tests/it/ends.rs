@@ -1,7 +1,7 @@
 //! The ends of sockets: ports are free and peers told when a drop returns, and a close that lingers holds nobody up.
 
 use std::io::Read;
-use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+use std::net::TcpListener as StdListener;
 use std::time::{Duration, Instant};
 
 use sakia_driver::Kind;

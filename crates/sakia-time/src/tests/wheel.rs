@@ -375,9 +375,19 @@ fn no_more_are_laid_aside_than_there_is_room_for() {
         if let Some(before) = last.replace(key) {
             assert_eq!(wheel.remove(before), Some(name - 1));
         }
-        assert!(wheel.aside() <= 256);
+        assert_eq!(wheel.aside(), name as usize % 256 + 1);
     }
     assert_eq!(drain(&mut wheel, 70), [999]);
+}
+
+#[test]
+fn the_last_that_was_laid_aside_takes_its_room_along() {
+    let mut wheel = Wheel::new(at(0));
+    let (first, second) = (wheel.insert(at(70), 0), wheel.insert(at(70), 1));
+    assert_eq!(wheel.remove(second), Some(1));
+    assert_eq!(wheel.aside(), 1);
+    assert_eq!(wheel.remove(first), Some(0));
+    assert_eq!(wheel.aside(), 0);
 }
 
 #[test]
