@@ -55,6 +55,8 @@ impl fmt::Debug for Stage {
 pub(super) enum Look {
     /// It is in flight.
     Pending,
+    /// It is a receive of a hot stream that has run dry, and was not handed over.
+    Dry,
     /// It is over, as most are: with nothing but numbers. [End](Flight::end) it.
     Bare(Over),
     /// It is over: with a descriptor, and the CQE's flags. [Finish](Flight::finish) it.
@@ -70,7 +72,7 @@ impl Look {
         match self {
             Self::Opened(fd, flags) => Some(Completion::opened(fd, flags)),
             Self::Other(done) => done,
-            Self::Pending | Self::Bare(_) => None,
+            Self::Pending | Self::Dry | Self::Bare(_) => None,
         }
     }
 }
@@ -182,6 +184,7 @@ impl<O: Op> Flight<O> {
                 Look::Pending
             }
             Ok(Sent::Answered(bare)) => Look::Bare(Over(bare)),
+            Ok(Sent::Dry) => Look::Dry,
             Ok(Sent::Opened(fd)) => Look::Opened(fd, 0),
             Err(refusal) => Look::Other(Some(Completion::refused(refusal))),
         }

@@ -187,4 +187,4 @@ impl Descriptor {
     }
 }
 
-mod hot;
+pub(super) mod hot;

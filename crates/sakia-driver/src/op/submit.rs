@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::adopt::Adopts;
 use super::lane::Side;
+use super::spot::hot::Miss;
 use super::spot::refused_place;
 use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Completion, Holds, Orphan, Refusal, Yields};
@@ -20,6 +21,8 @@ pub(crate) enum Sent {
     Answered(Bare),
     /// It is over, and has brought a descriptor.
     Opened(KernelFd),
+    /// Nothing: it is a receive of a hot stream that has run dry.
+    Dry,
 }
 
 impl Sent {
@@ -64,10 +67,8 @@ impl Driver {
             let copy = sqe;
             match self.answer_hot(&copy) {
                 Ok(bare) => Some(Sent::Answered(bare)),
-                Err(first) => {
-                    sqe = sqe.first(first);
-                    None
-                }
+                Err(Miss::Dry) => Some(Sent::Dry),
+                Err(Miss::Passed) => None,
             }
         } else {
             // It has an owner before anything else is done.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use sakia_buf::{BufResult, IoBufMut};
 
 use super::course::Course;
+use super::poll::asks_for_something;
 use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{Sqe, opcode};
@@ -29,6 +30,17 @@ pub enum Stream {
     Pipe,
 }
 
+/// What is handed over next, or is in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// A receive.
+    Take,
+    /// Only the question whether there is something.
+    Ask,
+    /// A receive again: there is something.
+    Told,
+}
+
 /// The op of [`recv`] and [`read`].
 #[derive(Debug)]
 pub struct Recv<B> {
@@ -40,6 +52,7 @@ pub struct Recv<B> {
     capacity: usize,
     filled: usize,
     exact: bool,
+    round: Round,
     course: Course,
 }
 
@@ -54,6 +67,7 @@ impl<B: IoBufMut> Recv<B> {
             capacity,
             filled: 0,
             exact,
+            round: Round::Take,
             course: Course::of(stream),
         }
     }
@@ -110,7 +124,7 @@ fn ended_early() -> io::Error {
     )
 }
 
-// SAFETY: the address is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`), the descriptor is held.
+// SAFETY: the address, if there is one, is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`), the descriptor is held.
 unsafe impl<B: IoBufMut> Op for Recv<B> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
@@ -119,6 +133,10 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
         let fd = aimed(&mut self.fd);
+        if self.round == Round::Ask {
+            *sqe = asks_for_something(&fd);
+            return Holds::one(fd);
+        }
         self.lent = self.buf.stable_mut_ptr();
         let addr = self.lent as u64 + self.filled as u64;
         let len = clamp(self.capacity - self.filled);
@@ -133,6 +151,10 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     fn complete(mut self, done: Completion) -> Self::Output {
         self.lent = std::ptr::null_mut();
         match done.result() {
+            Ok(_) if self.round == Round::Ask => {
+                self.round = Round::Told;
+                Step::Again(self)
+            }
             Ok(n) => self.advance(n as usize),
             Err(error) => self.finish(Err(error)),
         }
@@ -143,7 +165,7 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
-        if !self.course.consumes() {
+        if self.round == Round::Ask || !self.course.consumes() {
             return None;
         }
         match done.result() {
@@ -163,6 +185,18 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
         fd.lane(Side::In).note_room(self.capacity - self.filled);
         self.lent = std::ptr::null_mut();
         self.fd = Some(fd.clone());
+    }
+
+    fn ask(&mut self) {
+        self.round = match self.round {
+            Round::Told => Round::Take,
+            Round::Take | Round::Ask => Round::Ask,
+        };
+    }
+
+    #[inline]
+    fn was_told(&self) -> bool {
+        self.round == Round::Told
     }
 
     fn is_empty(&self) -> bool {
@@ -208,7 +242,8 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
     }
 }
 
-/// Receives up to the buffer's capacity (`IORING_OP_RECV`, Linux 5.6; recv(2)). 0 into a buffer with room is the end of the stream.
+/// Receives up to the buffer's capacity (`IORING_OP_RECV`, Linux 5.6; recv(2), and `IORING_OP_POLL_ADD` while a stream that had more than was read has
+/// run dry). 0 into a buffer with room is the end of the stream.
 pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
     Laned::new(fd.inner().clone(), Recv::new(buf, false, Stream::Socket(0)))
 }

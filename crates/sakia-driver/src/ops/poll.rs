@@ -23,8 +23,17 @@ pub struct Writable {
 
 fn prepare(fd: &mut Aim, mask: i16, sqe: &mut Sqe) -> Holds {
     let fd = aimed(fd);
-    *sqe = Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32);
+    *sqe = asking(&fd, mask);
     Holds::one(fd)
+}
+
+fn asking(fd: &FdRef, mask: i16) -> Sqe {
+    Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32)
+}
+
+/// Asks whether there is something to read: bytes, the end, an error.
+pub(super) fn asks_for_something(fd: &FdRef) -> Sqe {
+    asking(fd, libc::POLLIN | libc::POLLRDHUP)
 }
 
 // SAFETY: the SQE names no memory; the descriptor is held.

@@ -14,6 +14,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::poll::asks_for_something;
 use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{First, Sqe, opcode};
@@ -131,10 +132,7 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
                 let sqe = self.way.describe(&fd, None);
                 sqe.choose_buffer().first(self.first)
             }
-            _ => {
-                let mask = libc::POLLIN | libc::POLLRDHUP;
-                Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32)
-            }
+            _ => asks_for_something(&fd),
         };
         Holds::one(fd)
     }

@@ -477,3 +477,38 @@ unsafe impl Op for OwnSend {
         done.result()
     }
 }
+
+/// Has recvfrom(2), which is what recv(2) calls, fail with EPERM for the rest of this thread's life.
+pub fn refuse_receives() {
+    let line = |code: u32, jump_if_not: u8, value: u32| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: jump_if_not,
+        k: value,
+    };
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    // The number of the system call is the first word of seccomp_data.
+    let mut lines = [
+        line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        line(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            1,
+            libc::SYS_recvfrom as u32,
+        ),
+        line(libc::BPF_RET | libc::BPF_K, 0, refused),
+        line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: lines.len() as u16,
+        filter: lines.as_mut_ptr(),
+    };
+    // SAFETY: the program and its lines are ours for the calls, which copy them.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let filter = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(
+            libc::prctl(libc::PR_SET_SECCOMP, filter, &raw const program),
+            0
+        );
+    }
+}

@@ -1,14 +1,20 @@
 //! Streams of which more has arrived than was read: they are read and written on the spot, before the others get their turn, and nothing is lost or reordered.
 
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sakia_driver::{Driver, Fd, Kind, ops, submit};
+use sakia_buf::BufResult;
+use sakia_driver::{Cancellable, Driver, Fd, Kind, ops, submit};
 
-use crate::help::{OwnSend, adopt, block_on, driver, end, poll};
+use crate::help::{
+    OwnSend, adopt, block_on, driver, end, is_readable, poll, refuse_receives, turns,
+};
 
 /// What one poll of a task may be answered.
 const BUDGET: usize = 64;
@@ -183,4 +189,134 @@ fn what_an_op_of_the_users_own_sends_into_a_hot_stream_goes_by_the_ring() {
     assert_eq!(&got, b"mine");
     drop(fd);
     end(&driver);
+}
+
+trait Receive: Cancellable<Buf = Vec<u8>> + Future<Output = BufResult<usize, Vec<u8>>> {}
+
+impl<R: Cancellable<Buf = Vec<u8>> + Future<Output = BufResult<usize, Vec<u8>>>> Receive for R {}
+
+/// A stream that was hot and has run dry, its peer, and a receive of it that is in flight.
+fn dry(driver: &Rc<Driver>) -> (Fd, TcpStream, impl Receive + use<>) {
+    let (fd, peer) = hot(driver, b"0abcd");
+    let (at_once, bytes) = recv(driver, &fd, 4);
+    assert_eq!((at_once, bytes.unwrap()), (tells(), b"abcd".to_vec()));
+    let mut receive = ops::recv(&fd, Vec::with_capacity(4));
+    assert!(poll(driver, &mut receive).is_pending(), "it is dry");
+    turns(driver, 1);
+    (fd, peer, receive)
+}
+
+#[test]
+fn a_hot_stream_that_has_run_dry_is_read_on_the_spot_again_once_there_is_something() {
+    let driver = driver();
+    let (fd, mut peer, mut receive) = dry(&driver);
+    peer.write_all(b"efgh").unwrap();
+    let (n, buf) = block_on(&driver, &mut receive);
+    assert_eq!((n.unwrap(), &buf[..]), (4, &b"efgh"[..]));
+    assert_eq!(driver.answered_on_the_spot(), if tells() { 2 } else { 0 });
+    assert_eq!(send(&driver, &fd, b"answer"), tells(), "it is still hot");
+    let mut got = [0; 6];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"answer");
+    drop(peer);
+    assert_eq!(recv(&driver, &fd, 4).1.unwrap(), b"", "so is its end");
+    drop((receive, fd));
+    end(&driver);
+}
+
+#[test]
+fn what_comes_for_the_dropped_read_of_a_dry_stream_is_there_for_the_next_and_nothing_else_is() {
+    for seen in [false, true] {
+        let driver = driver();
+        let (fd, mut peer, receive) = dry(&driver);
+        peer.write_all(b"efgh").unwrap();
+        assert!(is_readable(fd.as_fd(), Duration::from_secs(10)));
+        if seen {
+            // Its completion is there, and nobody has asked for it.
+            turns(&driver, 2);
+        }
+        drop(receive);
+        turns(&driver, 3);
+        driver.refill();
+        assert_eq!(recv(&driver, &fd, 8).1.unwrap(), b"efgh");
+        drop(fd);
+        end(&driver);
+    }
+}
+
+#[test]
+fn a_cancelled_read_of_a_dry_stream_has_taken_nothing_though_it_was_told_that_there_is_something() {
+    for arrives in [false, true] {
+        let driver = driver();
+        let (fd, mut peer, mut receive) = dry(&driver);
+        if arrives {
+            peer.write_all(b"ef").unwrap();
+            assert!(is_readable(fd.as_fd(), Duration::from_secs(10)));
+            turns(&driver, 2);
+        }
+        let (n, buf) = block_on(&driver, poll_fn(|cx| receive.poll_expire(cx)));
+        if arrives && !tells() {
+            // Here it was a receive.
+            assert_eq!((n.unwrap(), &buf[..]), (2, &b"ef"[..]));
+        } else {
+            assert_eq!(n.unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(
+                (buf.len(), buf.capacity()),
+                (0, 4),
+                "and gives its buffer back"
+            );
+            if arrives {
+                assert_eq!(recv(&driver, &fd, 4).1.unwrap(), b"ef");
+            }
+        }
+        peer.write_all(b"gh").unwrap();
+        assert_eq!(recv(&driver, &fd, 4).1.unwrap(), b"gh");
+        drop((receive, fd));
+        end(&driver);
+    }
+}
+
+#[test]
+fn a_read_of_a_dry_stream_waits_on_when_somebody_else_has_taken_what_was_there() {
+    let driver = driver();
+    let (fd, mut peer, mut receive) = dry(&driver);
+    let mut other = TcpStream::from(fd.as_fd().try_clone_to_owned().unwrap());
+    other
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    peer.write_all(b"ef").unwrap();
+    assert!(is_readable(fd.as_fd(), Duration::from_secs(10)));
+    turns(&driver, 2);
+    if tells() {
+        let mut taken = [0; 2];
+        other.read_exact(&mut taken).unwrap();
+        assert!(poll(&driver, &mut receive).is_pending());
+        peer.write_all(b"gh").unwrap();
+    }
+    let (n, buf) = block_on(&driver, &mut receive);
+    let wanted: &[u8] = if tells() { b"gh" } else { b"ef" };
+    assert_eq!((n.unwrap(), &buf[..]), (2, wanted));
+    drop((receive, other, fd));
+    end(&driver);
+}
+
+#[test]
+fn where_the_call_is_refused_a_hot_stream_is_read_by_the_ring() {
+    let reader = std::thread::spawn(|| {
+        let driver = driver();
+        let (fd, peer) = hot(&driver, b"0abcdefgh");
+        refuse_receives();
+        let mut receive = ops::recv(&fd, Vec::with_capacity(8));
+        // As the loop does before each poll: it is not the budget that ends the attempts.
+        let refilled = poll_fn(|cx| {
+            driver.refill();
+            Pin::new(&mut receive).poll(cx)
+        });
+        let (n, buf) = block_on(&driver, refilled);
+        assert_eq!((n.unwrap(), &buf[..]), (8, &b"abcdefgh"[..]));
+        assert_eq!(driver.answered_on_the_spot(), 0);
+        drop((receive, peer, fd));
+        end(&driver);
+    });
+    reader.join().expect("it is read");
 }

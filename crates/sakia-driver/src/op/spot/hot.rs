@@ -7,8 +7,18 @@ use super::super::Bare;
 use super::super::lane::{PIECE, Side};
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
-use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, First, opcode};
+use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, opcode};
 use crate::kernel::{Answer, Sqe};
+
+/// Why an op of a hot stream was not answered on the spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// It goes by the ring: it was not tried, or the socket has no room for it.
+    Passed,
+    /// It is a receive that has found nothing. It asks the ring when there is something and comes here again, so that what has arrived is
+    /// copied when its task is at it, and no sooner.
+    Dry,
+}
 
 impl Descriptor {
     /// Whether it is a stream that is being read in pieces, and there is another.
@@ -21,17 +31,16 @@ impl Descriptor {
 impl Driver {
     /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
     ///
-    /// Else what it does first on the ring: a receive that has found nothing here is not tried in vain once more.
     #[inline(never)]
-    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Result<Bare, First> {
+    pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Result<Bare, Miss> {
         let is_piece =
             matches!(sqe.opcode, opcode::RECV | opcode::SEND) && sqe.len as usize <= PIECE;
         if !is_piece || !self.spot().has_budget() {
-            return Err(First::Try);
+            return Err(Miss::Passed);
         }
         let receives = sqe.opcode == opcode::RECV;
         let Answer::Done(res) = self.try_on_the_spot(sqe, |_| 1) else {
-            return Err(if receives { First::Wait } else { First::Try });
+            return Err(if receives { Miss::Dry } else { Miss::Passed });
         };
         // A stream that has filled the buffer has probably more.
         let more = receives && res.cast_unsigned() == sqe.len;
@@ -50,7 +59,7 @@ mod tests {
     use crate::Config;
 
     #[test]
-    fn a_receive_that_has_found_nothing_waits_first_and_one_that_was_not_tried_does_not() {
+    fn a_receive_that_has_found_nothing_is_told_from_one_that_was_not_tried() {
         let driver = Driver::new(&Config::default()).expect("a ring");
         let (ours, mut peer) = UnixStream::pair().expect("two descriptors");
         let mut buf = [0; 4];
@@ -59,11 +68,11 @@ mod tests {
         let ask = || driver.answer_hot(&receive);
         assert_eq!(
             ask().map(|bare| bare.res),
-            Err(First::Try),
+            Err(Miss::Passed),
             "without a budget"
         );
         driver.refill();
-        assert_eq!(ask().map(|bare| bare.res), Err(First::Wait));
+        assert_eq!(ask().map(|bare| bare.res), Err(Miss::Dry));
         peer.write_all(b"abcd").expect("there is room");
         assert_eq!(ask().map(|bare| bare.res), Ok(4));
         assert_eq!(&buf, b"abcd");
