@@ -26,14 +26,21 @@ impl Descriptor {
         }
     }
 
-    /// Leaves the record of what has ended to the next one, if nobody else has it.
+    /// Leaves the record of what has ended to the next one, if nobody else has it and nothing is in it that should go now.
     #[inline(always)]
     pub(super) fn leave_record(this: &mut FdRef) {
         if let Some(record) = Rc::get_mut(this)
+            && record.keeps_nothing()
             && let Some(driver) = record.driver.take()
         {
             driver.spare_descriptor().set(Some(this.clone()));
         }
+    }
+
+    /// Whether no waker and no buffer of anybody's is left in it.
+    #[inline]
+    fn keeps_nothing(&mut self) -> bool {
+        self.closer.get_mut().is_none() && self.lanes.iter().all(Lane::is_plain)
     }
 
     fn new(fd: KernelFd, kind: Kind, driver: &Rc<Driver>) -> Self {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Wake;
 
 use super::*;
 use crate::Config;
@@ -66,4 +68,18 @@ fn a_record_that_waits_for_the_next_descriptor_does_not_keep_its_driver() {
     drop(driver);
     drop(fd);
     assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_waker_that_is_left_in_a_descriptor_goes_with_it() {
+    struct Nobody;
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let driver = Driver::new(&Config::default()).expect("a ring");
+    let waits = Arc::new(Nobody);
+    let fd = driver.within(|| Fd::new(null(), Kind::File).expect("a driver"));
+    fd.watch_quiet(&waits.clone().into());
+    drop(fd);
+    assert_eq!(Arc::strong_count(&waits), 1);
 }
