@@ -103,6 +103,9 @@ impl Driver {
     #[inline(never)]
     fn filled(core: &mut Core, cqe: Cqe) -> Option<Woken> {
         let Core { table, buffers, .. } = core;
+        if !buffers.hold(cqe) {
+            return None;
+        }
         table.complete_filled(cqe, || buffers.adopt(cqe))
     }
 

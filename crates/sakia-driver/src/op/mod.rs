@@ -321,24 +321,12 @@ impl From<Bare> for Completion {
 #[derive(Debug)]
 pub(crate) enum Done {
     Bare(Bare),
-    /// With the buffer that the kernel has chosen and all that was received, and the CQE's flags.
+    /// With the buffer that the kernel has chosen, which holds as many bytes as were received, and the CQE's flags.
     Filled(PooledBuf, u32),
     /// With a descriptor, and the CQE's flags.
     Opened(KernelFd, u32),
     /// With anything else, which is rare.
     Laden(Bare, Box<Load>),
-}
-
-impl Done {
-    /// The end of a receive that has brought a buffer.
-    #[inline]
-    pub(crate) fn filled(bare: Bare, buf: PooledBuf) -> Self {
-        match usize::try_from(bare.res) == Ok(buf.len()) {
-            true => Self::Filled(buf, bare.flags),
-            // There was more than the buffer could hold, and the kernel was asked to say so (MSG_TRUNC).
-            false => Completion::filled(bare, buf).into(),
-        }
-    }
 }
 
 impl From<Completion> for Done {

@@ -288,7 +288,7 @@ impl Table {
         })
     }
 
-    /// The same of a receive that has brought a buffer, which `buf` gives.
+    /// The same of a receive that has brought a buffer, which `buf` gives and which holds all that was received.
     #[inline]
     pub(crate) fn complete_filled(
         &mut self,
@@ -298,7 +298,10 @@ impl Table {
         self.complete_usual(cqe, |adopts| {
             let bare = adopts.bare(cqe)?;
             Some(match buf() {
-                Some(buf) => Done::filled(bare, buf),
+                Some(buf) => {
+                    debug_assert_eq!(Bare::of(&buf, bare.flags).res, bare.res);
+                    Done::Filled(buf, bare.flags)
+                }
                 None => Done::Bare(bare),
             })
         })

@@ -122,6 +122,12 @@ impl Buffers {
         1 << self.shift
     }
 
+    /// Whether a buffer has room for all that a receive has brought. With MSG_TRUNC the kernel tells of more.
+    #[inline]
+    pub(crate) fn hold(&self, cqe: Cqe) -> bool {
+        usize::try_from(cqe.res).is_ok_and(|len| len <= self.size())
+    }
+
     fn slab(&self, number: u16) -> (&Arc<Slab>, usize) {
         let number = usize::from(number);
         (&self.slabs[number / SLAB], number % SLAB)
@@ -264,5 +270,23 @@ impl Buffers {
         seats
             .filter_map(|seat| seat.upgrade()?.waker.take())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_holds_its_size_and_neither_more_nor_an_error() {
+        let buffers = Buffers::new(PoolConfig::new());
+        let size = i32::try_from(buffers.size()).expect("a small one");
+        for (res, holds) in [(0, true), (size, true), (size + 1, false), (-1, false)] {
+            let cqe = Cqe {
+                res,
+                ..Cqe::default()
+            };
+            assert_eq!(buffers.hold(cqe), holds, "{res}");
+        }
     }
 }
