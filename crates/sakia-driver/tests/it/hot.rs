@@ -302,6 +302,10 @@ fn a_read_of_a_dry_stream_waits_on_when_somebody_else_has_taken_what_was_there()
 
 #[test]
 fn where_the_call_is_refused_a_hot_stream_is_read_by_the_ring() {
+    if !tells() {
+        // The emulated kernel has no other way to receive.
+        return;
+    }
     let reader = std::thread::spawn(|| {
         let driver = driver();
         let (fd, peer) = hot(&driver, b"0abcdefgh");
