@@ -418,7 +418,7 @@ impl TaskRef {
             unsafe { ManuallyDrop::new(self).free() };
             return panics;
         }
-        own.set(own::DONE);
+        own.flags.set(flags | own::DONE);
         let waker = header.join_waker.get();
         if flags & own::DETACHED == 0 && header.word.complete_and_leave(word, half, outcome) {
             // The reference that self was is given back, and so the memory is not ours any more.
