@@ -55,7 +55,7 @@ impl Driver {
     /// One lap: hands over what was pushed, waits as long as `park` allows, reads what is done, then wakes and releases.
     ///
     /// `ready` is asked after the thread was announced as parked, passes a `SeqCst` fence, and says whether there is something to run after all: what
-    /// other threads have queued before their [`unpark`](Unparker::unpark) is seen either there or by the wake.
+    /// other threads have queued before their [`unpark`](crate::Unparker::unpark) is seen either there or by the wake.
     ///
     /// # Errors
     /// When the ring is dead: the kernel has lost a completion, or the thread is not the ring's.
