@@ -29,8 +29,8 @@ impl Descriptor {
 }
 
 impl Driver {
-    /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent.
-    ///
+    /// The numbers of the completion of a receive or a send of at most a piece, if the socket has something, or has room, and the budget is not spent; else why
+    /// there are none.
     #[inline(never)]
     pub(crate) fn answer_hot(&self, sqe: &Sqe) -> Result<Bare, Miss> {
         let is_piece =
