@@ -18,6 +18,8 @@ use crate::local::Local;
 /// The place of a task that is in no list: there are never so many.
 pub(super) const NOWHERE: u32 = i32::MAX.cast_unsigned();
 
+/// So many places there are to begin with, a KiB: the small steps to it would leave their pieces to the allocator, which keeps them for others of just their size.
+const FIRST: usize = 128;
 /// So many places are kept when the last task leaves.
 const KEEP: usize = 16 << 10;
 
@@ -61,7 +63,7 @@ impl Place {
 impl Default for List {
     fn default() -> Self {
         Self {
-            places: UnsafeCell::default(),
+            places: UnsafeCell::new(Vec::with_capacity(FIRST)),
             free: Cell::new(NOWHERE),
             len: Cell::new(0),
         }
