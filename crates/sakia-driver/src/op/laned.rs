@@ -11,7 +11,6 @@ use super::flight::{Flight, GivenUp, Look};
 use super::lane::{Lane, Pass, Side};
 use super::{Cancel, Completion, Op};
 use crate::fd::FdRef;
-use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
 
 /// What follows from a completion of an op that travels in a lane.
 pub enum Step<O: LaneOp> {
@@ -33,16 +32,10 @@ pub trait LaneOp: Op<Output = Step<Self>> {
     #[doc(hidden)]
     const HASTENS: bool = false;
 
-    /// Its stream has run dry: its next submission only asks whether there is something, and is followed by `Step::Again`. One that was told so
-    /// just now does not ask twice.
+    /// Its stream has run dry: its next submission only asks whether there is something, and is followed by `Step::Again`. But if it was told so just
+    /// now, somebody else was there before it, or plain calls are refused here: it goes by the ring, which waits.
     #[doc(hidden)]
     fn ask(&mut self) {}
-
-    /// Whether it has asked, and there is something.
-    #[doc(hidden)]
-    fn was_told(&self) -> bool {
-        false
-    }
 
     /// The descriptor that the next submission goes to; `Op::prepare` hands it on.
     fn aim(&mut self, fd: &FdRef);
@@ -190,22 +183,12 @@ impl<O: LaneOp> Laned<O> {
         }
     }
 
-    /// A receive has found nothing: it asks first. But if it was told already that there is something, somebody else was there before it, or plain calls
-    /// are refused here: it goes by the ring, which waits.
+    /// A receive has found nothing: its stream is not hot any more, and it asks when there is something.
     #[inline(never)]
-    fn poll_dry(&mut self, cx: &mut Context<'_>) -> Poll<Step<O>> {
+    fn run_dry(&mut self) {
+        self.note_more(0);
         if let Some(op) = self.flight.idle_mut() {
-            op.aim(&self.fd);
             op.ask();
-        }
-        let driver = self.fd.driver();
-        match self.flight.look(driver, false, cx) {
-            Look::Pending => Poll::Pending,
-            Look::Bare(over) => {
-                let (op, done) = self.flight.end(over);
-                Poll::Ready(op.complete(done))
-            }
-            other => self.poll_other(other.done(), cx),
         }
     }
 
@@ -218,10 +201,6 @@ impl<O: LaneOp> Laned<O> {
                 Some(result)
             }
             Step::Again(op) => {
-                // So it is hot again, whatever the answer's flags were.
-                if op.was_told() {
-                    self.note_more(CQE_F_SOCK_NONEMPTY);
-                }
                 self.flight.put_idle(op);
                 None
             }
@@ -309,8 +288,8 @@ impl<O: LaneOp> Future for Laned<O> {
             let result = match this.flight.look(this.fd.driver(), hot, cx) {
                 Look::Pending => return Poll::Pending,
                 Look::Dry => {
-                    let step = ready!(this.poll_dry(cx));
-                    this.follow(step)
+                    this.run_dry();
+                    continue;
                 }
                 Look::Bare(over) => {
                     let (op, done) = this.flight.end(over);

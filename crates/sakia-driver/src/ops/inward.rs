@@ -13,7 +13,7 @@ use super::course::Course;
 use super::poll::asks_for_something;
 use super::{Aim, Whole, aimed, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
-use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
@@ -182,7 +182,12 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
     const HASTENS: bool = true;
 
     fn aim(&mut self, fd: &FdRef) {
-        fd.lane(Side::In).note_room(self.capacity - self.filled);
+        let lane = fd.lane(Side::In);
+        lane.note_room(self.capacity - self.filled);
+        if self.round == Round::Told {
+            // So it is hot again, whatever the answer's flags were.
+            lane.note_more(CQE_F_SOCK_NONEMPTY);
+        }
         self.lent = std::ptr::null_mut();
         self.fd = Some(fd.clone());
     }
@@ -192,11 +197,6 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
             Round::Told => Round::Take,
             Round::Take | Round::Ask => Round::Ask,
         };
-    }
-
-    #[inline]
-    fn was_told(&self) -> bool {
-        self.round == Round::Told
     }
 
     fn is_empty(&self) -> bool {
