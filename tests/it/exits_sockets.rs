@@ -16,8 +16,10 @@ use crate::support::{laps, poll_once, run_clean, runtime, within_laps};
 /// How long a socket lingers: so long that less than half of it is clear, also on a machine that others use as well.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Loopback at an address of this process alone: a port that is free again is nobody else's meanwhile, for what others connect is at 127.0.0.1.
 fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 64 | (b & 63), c, d], 0))
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {

@@ -132,6 +132,13 @@ pub fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
+/// Loopback at an address of this process alone, for a port that is given back and asked for again: meanwhile nobody else on the machine can have got
+/// it, for a connection's own end is at 127.0.0.1.
+pub fn own_loopback() -> SocketAddr {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 64 | (b & 63), c, d], 0))
+}
+
 /// A stream of ours and its peer.
 pub async fn pair() -> (TcpStream, StdStream) {
     let listener = StdListener::bind(loopback()).expect("loopback has free ports");

@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use sakia_driver::Kind;
 use sakia_net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
 
-use crate::common::{laps, loopback, pends, run, run_to_report};
+use crate::common::{laps, loopback, own_loopback, pends, run, run_to_report};
 
 /// An address at which nobody listens.
 fn refused() -> SocketAddr {
@@ -73,7 +73,7 @@ fn bind_goes_on_to_the_next_address_and_its_error_names_the_last() {
 #[test]
 fn a_listener_binds_though_old_connections_of_its_port_are_in_time_wait() {
     run(async {
-        let listener = TcpListener::bind(loopback()).await.unwrap();
+        let listener = TcpListener::bind(own_loopback()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let mut peer = std::net::TcpStream::connect(addr).unwrap();
         // The end that closes first is the one that waits.

@@ -8,14 +8,15 @@ use sakia_driver::Kind;
 use sakia_net::{TcpListener, TcpStream};
 
 use crate::common::{
-    laps, loopback, pair, pends, read_all, run, run_to_report, with_one_that_nobody_took,
+    laps, loopback, own_loopback, pair, pends, read_all, run, run_to_report,
+    with_one_that_nobody_took,
 };
 
 #[test]
 fn the_port_is_free_when_the_listener_is_dropped_with_an_abandoned_accept() {
     run(async {
         for waits in [0, 1, 3] {
-            let listener = TcpListener::bind(loopback()).await.unwrap();
+            let listener = TcpListener::bind(own_loopback()).await.unwrap();
             let addr = listener.local_addr().unwrap();
             let mut accept = listener.accept();
             pends(&mut accept).await;
@@ -30,7 +31,7 @@ fn the_port_is_free_when_the_listener_is_dropped_with_an_abandoned_accept() {
 #[test]
 fn the_port_is_free_after_close() {
     run(async {
-        let listener = TcpListener::bind(loopback()).await.unwrap();
+        let listener = TcpListener::bind(own_loopback()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let mut accept = listener.accept();
         pends(&mut accept).await;
