@@ -122,7 +122,7 @@ impl Driver {
         let sqe = Sqe::rw(opcode::TIMEOUT, -1, again.pause.as_ptr() as u64, 1, 0);
         let (holds, adopts) = (Holds::none(), Adopts::NOTHING);
         if let Ok(wait) = self.push(sqe, holds, adopts, None, Waker::noop()) {
-            self.abandon(wait, || again);
+            self.abandon(wait, None, || again);
         }
     }
 

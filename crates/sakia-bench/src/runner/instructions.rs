@@ -80,7 +80,7 @@ const fn churn(name: &'static str, connections: u64, most: f64) -> Row {
 
 const ROWS: &[Row] = &[
     echo("echo-1", 1, "", 2450.0),
-    echo("echo-50", 50, "", 1600.0),
+    echo("echo-50", 50, "", 1515.0),
     echo("echo-1-pooled", 1, "pooled", 3040.0),
     echo("echo-50-pooled", 50, "pooled", 1740.0),
     // Whether a request is there when its connection is accepted is a matter of luck, and up to a fifth where others work: 5220 to 6490.

@@ -1,7 +1,7 @@
 //! Descriptors: who owns one, and what happens when its last handle is dropped.
 //!
-//! An [`Fd`] is a user's handle; its clones (split halves) count as handles of one [`Descriptor`]. Each op in flight holds the descriptor too, but
-//! not as a handle: when the last handle goes, the ops that are left are cancelled and reaped, and the last of all to let go
+//! An [`Fd`] is a user's handle; its clones (split halves) count as handles of one [`Descriptor`]. Each op in flight holds the descriptor too, or its
+//! future does, but not as a handle: when the last handle goes, the ops that are left are cancelled and reaped, and the last of all to let go
 //! closes it, at once (`close.rs` says how). So a number is never closed, and never used again, under an op that names it.
 
 pub(crate) mod ledger;
@@ -285,10 +285,16 @@ impl Descriptor {
     /// Whether one of those who name it can let go of it, and nothing follows.
     #[inline]
     pub(crate) fn is_shared_and_unwatched(self: &Rc<Self>) -> bool {
+        !self.is_watched() && Rc::strong_count(self) > 1
+    }
+
+    /// Whether anybody waits until no op names it any more.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
         let closer = self.closer.take();
         let watched = closer.is_some();
         self.closer.set(closer);
-        !watched && Rc::strong_count(self) > 1
+        watched
     }
 
     /// Takes off what the kernel below has set on it for itself: code outside will see it.

@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use super::adopt::Adopts;
 use super::lane::{Leftover, Next, Side};
+use super::submit::InLane;
 use super::table::{Decision, Own, Settlement, Tag, Woken};
 use super::{Completion, Detached, Holds, Orphan};
 use crate::driver::{Core, Driver, Phase};
@@ -202,9 +203,11 @@ impl Driver {
         let mut sqe = Sqe::default();
         let holds = op.prepare(fd, &mut sqe);
         let adopts = Adopts::new(op.yields(), sqe.addr);
-        match self.push(sqe, holds, adopts, Some(side), Waker::noop()) {
+        let hot = false;
+        let lane = InLane { fd, side, hot };
+        match self.push(sqe, holds, adopts, Some(lane), Waker::noop()) {
             Ok(tag) => {
-                self.abandon(tag, || op);
+                self.abandon(tag, Some(fd), || op);
                 self.detach(tag);
                 fd.lane(side).set_orphan(tag);
             }

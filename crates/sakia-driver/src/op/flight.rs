@@ -11,10 +11,11 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll, Waker};
 
 use super::lane::Leftover;
-use super::submit::Sent;
+use super::submit::{InLane, Sent};
 use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Completion, Op, Orphan, Refusal, Yields};
 use crate::driver::Driver;
+use crate::fd::FdRef;
 use crate::kernel::KernelFd;
 use crate::kernel::abi::Sqe;
 
@@ -157,10 +158,14 @@ impl<O: Op> Flight<O> {
         unsafe { self.op.assume_init_read() }
     }
 
-    /// Hands over an op that is at `IDLE` to its driver, which takes it; asks what became of one that was. A `hot` one is a receive or a send of a
-    /// stream that has something, or room, now.
+    /// Hands over an op that is at `IDLE` to its driver, which takes it, and in its lane, if it goes in one; asks what became of one that was.
     #[inline(always)]
-    pub(super) fn look(&mut self, driver: &Driver, hot: bool, cx: &mut Context<'_>) -> Look {
+    pub(super) fn look(
+        &mut self,
+        driver: &Driver,
+        lane: Option<InLane<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Look {
         if let Some(tag) = self.tag() {
             if matches!(O::YIELDS, Yields::Descriptor(_))
                 && let Some((fd, flags)) = driver.take_opened(tag)
@@ -177,8 +182,8 @@ impl<O: Op> Flight<O> {
         let mut sqe = Sqe::default();
         // SAFETY: at `IDLE` the value is initialised. If `prepare` panics the stage is still `IDLE` and the value is dropped as usual.
         let holds = unsafe { self.op.assume_init_mut() }.prepare(&mut sqe);
-        let travels = (O::LANE, O::PLACED, hot);
-        match driver.submit(sqe, holds, O::YIELDS, travels, cx.waker()) {
+        let kind = (O::YIELDS, O::PLACED);
+        match driver.submit(sqe, holds, kind, lane, cx.waker()) {
             Ok(Sent::InFlight(tag)) => {
                 self.stage = Stage::in_flight(tag);
                 Look::Pending
@@ -234,7 +239,7 @@ impl<O: Op> Flight<O> {
         driver: &Driver,
         cx: &mut Context<'_>,
     ) -> Poll<(O, Completion)> {
-        match self.look(driver, false, cx) {
+        match self.look(driver, None, cx) {
             Look::Pending => Poll::Pending,
             Look::Bare(over) => Poll::Ready(self.end(over)),
             other => self.poll_other(driver, other.done(), cx),
@@ -306,8 +311,8 @@ impl<O> GivenUp<O> {
 }
 
 impl<O: Op> Flight<O> {
-    /// Gives the op up, wherever it is.
-    pub(super) fn give_up(&mut self, driver: Option<&Driver>) -> GivenUp<O> {
+    /// Gives the op up, wherever it is; and if it is in flight in a lane, the descriptor that its future has kept open for it.
+    pub(super) fn give_up(&mut self, driver: Option<&Driver>, kept: Option<&FdRef>) -> GivenUp<O> {
         if let Some(op) = self.idle_mut() {
             // It may have been served from leftovers in part, and wait for the lane's orphan.
             let served = op.abandon();
@@ -324,7 +329,8 @@ impl<O: Op> Flight<O> {
         // SAFETY: the value is initialised and is moved out exactly once, as bytes: into the table's box while the
         // kernel still has its memory, which does not move with it, or to be dropped below after the final completion.
         let mut op = Some(Resting(unsafe { std::ptr::read(&raw const self.op) }));
-        let abandoned = driver.abandon(tag, || Box::new(op.take().expect("the table asks once")));
+        let boxed = || Box::new(op.take().expect("the table asks once")) as Box<dyn Orphan>;
+        let abandoned = driver.abandon(tag, kept, boxed);
         let mut waiter = None;
         match abandoned {
             Abandoned::InFlight(waker) => waiter = waker,

@@ -116,7 +116,7 @@ impl<O: Op> Submit<O> {
             Ok(driver) => driver,
             Err(refusal) => return Poll::Ready(Self::refuse(&mut self.flight, refusal).into()),
         };
-        let ended = match self.flight.look(driver, false, cx) {
+        let ended = match self.flight.look(driver, None, cx) {
             Look::Pending => return Poll::Pending,
             Look::Bare(over) => self.flight.end(over),
             Look::Opened(fd, _) => {
@@ -141,7 +141,7 @@ impl<O: Op> Future for Submit<O> {
                 return Poll::Ready(rarely(op, done));
             }
         };
-        match flight.look(driver, false, cx) {
+        match flight.look(driver, None, cx) {
             Look::Pending => Poll::Pending,
             // Here the compiler sees that there is nothing else to look for in the completion, or to drop.
             Look::Bare(over) => {
@@ -198,7 +198,7 @@ impl<O: Op> Submit<O> {
     #[inline(never)]
     fn drop_early(&mut self) {
         let driver = self.driver.as_deref();
-        let given_up = self.flight.give_up(driver);
+        let given_up = self.flight.give_up(driver, None);
         if let (Some(tag), Some(driver), Cancel::Eager) = (given_up.in_flight, driver, O::CANCEL) {
             driver.cancel(tag);
         }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 use super::flight::{Flight, GivenUp, Look};
 use super::lane::{Lane, Pass, Side};
+use super::submit::InLane;
 use super::{Cancel, Completion, Op};
 use crate::fd::FdRef;
 
@@ -21,11 +22,13 @@ pub enum Step<O: LaneOp> {
 }
 
 /// An op that consumes from, or writes to, one direction of a descriptor.
+///
+/// That descriptor is the one that its submission names, and `Op::prepare` holds none: its future keeps it open, and when that has gone the table does.
 pub trait LaneOp: Op<Output = Step<Self>> {
     /// What awaiting it gives.
     type Result;
 
-    /// The direction; the same as `Op::LANE`.
+    /// The direction.
     const SIDE: Side;
 
     /// Whether it may be answered on the spot where its stream is hot.
@@ -37,8 +40,11 @@ pub trait LaneOp: Op<Output = Step<Self>> {
     #[doc(hidden)]
     fn ask(&mut self) {}
 
-    /// The descriptor that the next submission goes to; `Op::prepare` hands it on.
-    fn aim(&mut self, fd: &FdRef);
+    /// Looks at its descriptor, for it is about to be handed over.
+    #[doc(hidden)]
+    fn aim(&mut self, fd: &FdRef) {
+        let _ = fd;
+    }
 
     /// Whether it is over without the kernel: there is nothing to read to, or to write.
     fn is_empty(&self) -> bool {
@@ -284,8 +290,12 @@ impl<O: LaneOp> Future for Laned<O> {
                     None => continue,
                 }
             }
-            let hot = begins && O::HASTENS && this.fd.is_hot();
-            let result = match this.flight.look(this.fd.driver(), hot, cx) {
+            let lane = InLane {
+                fd: &this.fd,
+                side: O::SIDE,
+                hot: begins && O::HASTENS && this.fd.is_hot(),
+            };
+            let result = match this.flight.look(this.fd.driver(), Some(lane), cx) {
                 Look::Pending => return Poll::Pending,
                 Look::Dry => {
                     this.run_dry();
@@ -356,17 +366,17 @@ where
 impl<O: LaneOp> Drop for Laned<O> {
     #[inline]
     fn drop(&mut self) {
-        if self.pass == Pass::Left && self.flight.is_gone() {
-            self.tell_closer();
-        } else {
+        if self.pass != Pass::Left || !self.flight.is_gone() {
             self.let_go();
+        } else if self.fd.is_watched() {
+            self.tell_closer();
         }
     }
 }
 
 impl<O: LaneOp> Laned<O> {
     /// A close may wait for this future, and not only for its op.
-    #[inline]
+    #[cold]
     fn tell_closer(&self) {
         if let Some(closer) = self.fd.take_closer() {
             self.fd.driver().guarded(|| closer.wake());
@@ -382,7 +392,7 @@ impl<O: LaneOp> Laned<O> {
             leftovers,
             waiter,
             op,
-        } = self.flight.give_up(Some(self.fd.driver()));
+        } = self.flight.give_up(Some(self.fd.driver()), Some(&self.fd));
         let driver = self.fd.driver();
         let lane = self.fd.lane(O::SIDE);
         let [earlier, last] = leftovers;

@@ -35,7 +35,7 @@ use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::pooled::PooledBuf;
 use ancillary::{Ancillary, Arrived};
-use lane::{Leftover, Side};
+use lane::Leftover;
 use laned::LaneOp;
 
 /// What dropping the future of an op in flight does to the op.
@@ -178,10 +178,6 @@ pub unsafe trait Op: Sized + 'static {
 
     /// Whether its result is a descriptor.
     const YIELDS: Yields = Yields::Nothing;
-
-    /// The lane of its first descriptor that the op travels in, if its effect must not be lost or reordered.
-    #[doc(hidden)]
-    const LANE: Option<Side> = None;
 
     /// Whether it names a place of its first descriptor. What has no places refuses it.
     #[doc(hidden)]

@@ -7,9 +7,9 @@
 
 use std::cell::Cell;
 
-use super::{Bare, Holds};
+use super::Bare;
 use crate::driver::Driver;
-use crate::fd::{Descriptor, Kind};
+use crate::fd::{Descriptor, FdRef, Kind};
 use crate::kernel::abi::opcode;
 use crate::kernel::call::Call;
 use crate::kernel::{Answer, Kernel, Sqe};
@@ -104,8 +104,8 @@ impl Driver {
 
     /// The result of a submission that can be answered without waiting. If it is a descriptor, the caller adopts it at once.
     #[inline(always)]
-    pub(crate) fn answer(&self, sqe: &Sqe, holds: &Holds) -> Answer {
-        let fd = match (sqe.opcode, &*holds.first) {
+    pub(crate) fn answer(&self, sqe: &Sqe, first: Option<&FdRef>) -> Answer {
+        let fd = match (sqe.opcode, first) {
             (opcode::READ | opcode::READ_FIXED | opcode::READV, Some(fd))
                 if sqe.off != u64::MAX && !self.spot().joins(sqe, fd) =>
             {
@@ -160,8 +160,8 @@ impl Driver {
 ///
 /// It is asked of what was not answered on the spot: an answer that names a place has shown that there are places.
 #[inline]
-pub(crate) fn refused_place(holds: &Holds) -> Option<Bare> {
-    let fd = holds.first.as_ref()?;
+pub(crate) fn refused_place(first: Option<&FdRef>) -> Option<Bare> {
+    let fd = first?;
     let refused = Bare {
         res: -libc::ESPIPE,
         flags: 0,

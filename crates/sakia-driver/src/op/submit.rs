@@ -9,6 +9,7 @@ use super::spot::refused_place;
 use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Completion, Holds, Orphan, Refusal, Yields};
 use crate::driver::{Driver, Phase};
+use crate::fd::FdRef;
 use crate::kernel::abi::IOSQE_ASYNC;
 use crate::kernel::{Answer, Kernel, KernelFd, Sqe};
 use crate::pooled::PooledBuf;
@@ -23,6 +24,15 @@ pub(crate) enum Sent {
     Opened(KernelFd),
     /// Nothing: it is a receive of a hot stream that has run dry.
     Dry,
+}
+
+/// The lane in which an op goes, and of what: the op's future keeps that open, and the table does when the future has gone.
+#[derive(Clone, Copy)]
+pub(crate) struct InLane<'a> {
+    pub(crate) fd: &'a FdRef,
+    pub(crate) side: Side,
+    /// It is a receive or a send of a stream that has something, or room, now.
+    pub(crate) hot: bool,
 }
 
 impl Sent {
@@ -54,15 +64,16 @@ impl Driver {
         &self,
         mut sqe: Sqe,
         holds: Holds,
-        yields: Yields,
-        (lane, placed, hot): (Option<Side>, bool, bool),
+        (yields, placed): (Yields, bool),
+        lane: Option<InLane<'_>>,
         waker: &Waker,
     ) -> Result<Sent, Refusal> {
-        if holds.first.as_ref().is_some_and(|fd| fd.has_server()) {
+        let first = lane.map(|lane| lane.fd).or(holds.first.as_ref());
+        if first.is_some_and(|fd| fd.has_server()) {
             // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
             sqe.flags |= IOSQE_ASYNC;
         }
-        let answer = if hot {
+        let answer = if lane.is_some_and(|lane| lane.hot) {
             // A copy is shown to the call, as in the kernel's push.
             let copy = sqe;
             match self.answer_hot(&copy) {
@@ -72,11 +83,11 @@ impl Driver {
             }
         } else {
             // It has an owner before anything else is done.
-            Sent::by(self.answer(&sqe, &holds), yields)
+            Sent::by(self.answer(&sqe, first), yields)
         };
         let names_place = placed && sqe.off != u64::MAX;
         let refused = || {
-            let refused = names_place.then(|| refused_place(&holds)).flatten();
+            let refused = names_place.then(|| refused_place(first)).flatten();
             refused.map(Sent::Answered)
         };
         if let Some(sent) = answer.or_else(refused) {
@@ -87,7 +98,7 @@ impl Driver {
         if names_place {
             self.spot().pass();
         }
-        if let Some(fd) = &*holds.first {
+        if let Some(fd) = first {
             sqe = fd.name_by_slot(sqe);
         }
         self.push(sqe, holds, adopts, lane, waker)
@@ -101,16 +112,16 @@ impl Driver {
         mut sqe: Sqe,
         holds: Holds,
         adopts: Adopts,
-        lane: Option<Side>,
+        lane: Option<InLane<'_>>,
         waker: &Waker,
     ) -> Result<Tag, Refusal> {
         // The one door to the ring.
-        if let Some(fd) = &*holds.first {
-            fd.calm();
-        }
-        if let Some(fd) = &*holds.second {
-            fd.calm();
-        }
+        let named = [
+            lane.map(|lane| lane.fd),
+            holds.first.as_ref(),
+            holds.second.as_ref(),
+        ];
+        named.into_iter().flatten().for_each(|fd| fd.calm());
         // A clone may run code of the user's: not under the borrow. It may even have ended the driver.
         let waker = waker.clone();
         if self.phase() == Phase::Ended {
@@ -120,6 +131,7 @@ impl Driver {
         if !core.kernel.supports(sqe.opcode) {
             return Err(Refusal::Unsupported(sqe.opcode));
         }
+        let lane = lane.map(|lane| lane.side);
         let tag = core
             .table
             .insert(sqe.opcode, holds, adopts, lane, waker)
@@ -177,12 +189,18 @@ impl Driver {
         }
     }
 
-    pub(crate) fn abandon(&self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+    /// The future of an op goes, which has `kept` its descriptor open so far: see [`Table::abandon`](super::table::Table::abandon).
+    pub(crate) fn abandon(
+        &self,
+        tag: Tag,
+        kept: Option<&FdRef>,
+        op: impl FnOnce() -> Box<dyn Orphan>,
+    ) -> Abandoned {
         let unheard = self.core().table.take_more(tag);
         for done in unheard {
             self.close_adopted(done);
         }
-        self.core().table.abandon(tag, op)
+        self.core().table.abandon(tag, kept, op)
     }
 
     pub(crate) fn detach(&self, tag: Tag) {

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::nop::{Nap, nap};
-use super::{Aim, aimed};
 use crate::addr::SockAddr;
 use crate::fd::{Fd, FdRef, Kind, Linger, Origin};
 use crate::kernel::Kernel;
@@ -30,7 +30,7 @@ pub(crate) struct Peer {
 /// The op of [`accept`].
 #[derive(Debug)]
 pub struct AcceptOne {
-    fd: Aim,
+    fd: RawFd,
     peer: Box<Peer>,
     /// An accepted socket inherits its listener's linger.
     linger: Linger,
@@ -46,20 +46,18 @@ impl AcceptOne {
     }
 }
 
-// SAFETY: both addresses lead into the boxed peer; the listener is held; the result is a descriptor.
+// SAFETY: both addresses lead into the boxed peer; the listener is held by its future (`LaneOp`); the result is a descriptor.
 unsafe impl Op for AcceptOne {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = Yields::Descriptor(Kind::TcpStream);
-    const LANE: Option<Side> = Some(Side::In);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         let (addr, len) = self.peer.addr.as_out();
-        *sqe = Sqe::rw(opcode::ACCEPT, fd.raw(), addr as u64, 0, len as u64)
+        *sqe = Sqe::rw(opcode::ACCEPT, self.fd, addr as u64, 0, len as u64)
             .op_flags(libc::SOCK_CLOEXEC as u32)
             .first(self.first);
-        Holds::one(fd)
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -84,7 +82,6 @@ impl LaneOp for AcceptOne {
     fn aim(&mut self, fd: &FdRef) {
         self.linger = fd.linger();
         self.first = first(fd);
-        self.fd = Some(fd.clone());
     }
 
     fn serve(self, lane: &Lane) -> Result<Step<Self>, Self> {
@@ -142,7 +139,7 @@ fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
         spare.addr = addr;
     }
     let op = AcceptOne {
-        fd: None,
+        fd: listener.raw(),
         peer: peer.unwrap_or_else(|| Box::new(Peer { addr })),
         linger: listener.linger(),
         kind,
@@ -236,7 +233,7 @@ mod tests {
         let waits = || {
             let addr = SockAddr::empty();
             let mut accept = AcceptOne {
-                fd: None,
+                fd: listener.inner().raw(),
                 peer: Box::new(Peer { addr }),
                 linger: Linger::Unset,
                 kind: Kind::TcpStream,

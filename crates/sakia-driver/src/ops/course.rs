@@ -2,10 +2,10 @@
 //! (One without, as enums have, is copied together with its neighbour, and the processor waits for what was written there just before.)
 
 use std::cell::Cell;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use super::inward::Stream;
-use crate::fd::FdRef;
 use crate::kernel::abi::Sqe;
 
 /// Which calls move it. As wide as the flags, with which it fills a word.
@@ -57,20 +57,20 @@ impl Course {
     pub(super) fn describe(
         &self,
         (of_socket, of_file): (u8, u8),
-        fd: &FdRef,
+        fd: RawFd,
         (addr, len): (u64, u32),
         ahead: usize,
         more_flags: i32,
     ) -> Sqe {
         if self.calls == Calls::Sockets {
             let flags = self.flags | more_flags;
-            return Sqe::rw(of_socket, fd.raw(), addr, len, 0).op_flags(flags.cast_unsigned());
+            return Sqe::rw(of_socket, fd, addr, len, 0).op_flags(flags.cast_unsigned());
         }
         let offset = match &self.cursor {
             Some(cursor) => cursor.get().wrapping_add(ahead as u64),
             None => u64::MAX,
         };
-        Sqe::rw(of_file, fd.raw(), addr, len, offset)
+        Sqe::rw(of_file, fd, addr, len, offset)
     }
 
     /// So many bytes were moved: the next goes behind them.

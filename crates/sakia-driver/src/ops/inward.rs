@@ -11,7 +11,7 @@ use sakia_buf::{BufResult, IoBufMut};
 
 use super::course::Course;
 use super::poll::asks_for_something;
-use super::{Aim, Whole, aimed, cancelled, clamp};
+use super::{Whole, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, Sqe, opcode};
 use crate::kernel::call::Call;
@@ -44,7 +44,7 @@ enum Round {
 /// The op of [`recv`] and [`read`].
 #[derive(Debug)]
 pub struct Recv<B> {
-    fd: Aim,
+    fd: RawFd,
     buf: B,
     /// The buffer's memory, asked for once, when it is lent. Null while the op is ours, and may be moved: a move of a `Box` claims its content
     /// anew, and a pointer from before must not be used any more.
@@ -58,10 +58,10 @@ pub struct Recv<B> {
 
 impl<B: IoBufMut> Recv<B> {
     #[inline]
-    fn new(buf: B, exact: bool, stream: Stream) -> Self {
+    fn new(fd: &Fd, buf: B, exact: bool, stream: Stream) -> Self {
         let capacity = buf.bytes_total();
         Self {
-            fd: None,
+            fd: fd.inner().raw(),
             buf,
             lent: std::ptr::null_mut(),
             capacity,
@@ -124,18 +124,16 @@ fn ended_early() -> io::Error {
     )
 }
 
-// SAFETY: the address, if there is one, is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`), the descriptor is held.
+// SAFETY: the address, if there is one, is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBufMut> Op for Recv<B> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
-    const LANE: Option<Side> = Some(Side::In);
 
     #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         if self.round == Round::Ask {
-            *sqe = asks_for_something(&fd);
-            return Holds::one(fd);
+            *sqe = asks_for_something(self.fd);
+            return Holds::none();
         }
         self.lent = self.buf.stable_mut_ptr();
         let addr = self.lent as u64 + self.filled as u64;
@@ -143,8 +141,8 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
         let codes = (opcode::RECV, opcode::READ);
         *sqe = self
             .course
-            .describe(codes, &fd, (addr, len), self.filled, 0);
-        Holds::one(fd)
+            .describe(codes, self.fd, (addr, len), self.filled, 0);
+        Holds::none()
     }
 
     #[inline(always)]
@@ -189,7 +187,6 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
             lane.note_more(CQE_F_SOCK_NONEMPTY);
         }
         self.lent = std::ptr::null_mut();
-        self.fd = Some(fd.clone());
     }
 
     fn ask(&mut self) {
@@ -245,14 +242,17 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
 /// Receives up to the buffer's capacity (`IORING_OP_RECV`, Linux 5.6; recv(2), and `IORING_OP_POLL_ADD` while a stream that had more than was read has
 /// run dry). 0 into a buffer with room is the end of the stream.
 pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
-    Laned::new(fd.inner().clone(), Recv::new(buf, false, Stream::Socket(0)))
+    Laned::new(
+        fd.inner().clone(),
+        Recv::new(fd, buf, false, Stream::Socket(0)),
+    )
 }
 
 /// Looks at what would be received next, and leaves it there (MSG_PEEK).
 pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
     Laned::new(
         fd.inner().clone(),
-        Recv::new(buf, false, Stream::Socket(libc::MSG_PEEK)),
+        Recv::new(fd, buf, false, Stream::Socket(libc::MSG_PEEK)),
     )
 }
 
@@ -261,12 +261,15 @@ pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
 /// # Errors
 /// `UnexpectedEof` if the stream ends before; the buffer has what was read.
 pub fn recv_exact<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Recv<B>>> {
-    Whole(Laned::new(fd.inner().clone(), Recv::new(buf, true, stream)))
+    Whole(Laned::new(
+        fd.inner().clone(),
+        Recv::new(fd, buf, true, stream),
+    ))
 }
 
 /// Reads on from where the stream stands (`IORING_OP_READ`, Linux 5.6; read(2)).
 pub fn read<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Laned<Recv<B>> {
-    Laned::new(fd.inner().clone(), Recv::new(buf, false, stream))
+    Laned::new(fd.inner().clone(), Recv::new(fd, buf, false, stream))
 }
 
 impl Fd {

@@ -3,11 +3,12 @@
 //! It holds the descriptor's lane in from the first byte to the end of the stream; dropped before, it gives back what it has read.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use sakia_buf::BufResult;
 
-use super::{Aim, aimed, cancelled, clamp};
-use crate::fd::{Fd, FdRef, Kind};
+use super::{cancelled, clamp};
+use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
@@ -19,7 +20,7 @@ const ROOM: usize = 8 * 1024;
 /// The op of [`recv_to_end`].
 #[derive(Debug)]
 pub struct RecvToEnd {
-    fd: Aim,
+    fd: RawFd,
     buf: Vec<u8>,
     /// The caller's bytes, which come before ours.
     had: usize,
@@ -35,14 +36,12 @@ impl RecvToEnd {
     }
 }
 
-// SAFETY: the address is the spare room of the vector, on the heap, which nobody touches until the completion; the descriptor is held.
+// SAFETY: the address is the spare room of the vector, on the heap, which nobody touches until the completion; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for RecvToEnd {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
-    const LANE: Option<Side> = Some(Side::In);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         if self.buf.capacity() - self.buf.len() < ROOM / 4 {
             self.buf.reserve(ROOM);
         }
@@ -50,11 +49,11 @@ unsafe impl Op for RecvToEnd {
         self.spare = (spare.as_mut_ptr().cast(), spare.len());
         let (addr, len) = (self.spare.0 as u64, clamp(self.spare.1));
         *sqe = if self.pipe {
-            Sqe::rw(opcode::READ, fd.raw(), addr, len, u64::MAX)
+            Sqe::rw(opcode::READ, self.fd, addr, len, u64::MAX)
         } else {
-            Sqe::rw(opcode::RECV, fd.raw(), addr, len, 0)
+            Sqe::rw(opcode::RECV, self.fd, addr, len, 0)
         };
-        Holds::one(fd)
+        Holds::none()
     }
 
     fn complete(mut self, done: Completion) -> Self::Output {
@@ -90,10 +89,6 @@ unsafe impl Op for RecvToEnd {
 impl LaneOp for RecvToEnd {
     type Result = BufResult<usize, Vec<u8>>;
     const SIDE: Side = Side::In;
-
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
 
     fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
         let buf = &mut self.buf;
@@ -131,7 +126,7 @@ impl LaneOp for RecvToEnd {
 /// What it has read goes back to the stream, and the next read begins with it.
 pub fn recv_to_end(fd: &Fd, buf: Vec<u8>) -> Laned<RecvToEnd> {
     let op = RecvToEnd {
-        fd: None,
+        fd: fd.inner().raw(),
         had: buf.len(),
         pipe: fd.kind() == Kind::Pipe,
         buf,

@@ -1,6 +1,7 @@
 //! Vectored reads from a stream: readv(2), which a socket knows too.
 
 use std::cell::Cell;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 use sakia_buf::{BufResult, IoVecBufMut};
@@ -8,8 +9,7 @@ use sakia_buf::{BufResult, IoVecBufMut};
 use super::at::{IoVecs, MAX_IOV, iovecs_to_fill};
 use super::inward::Stream;
 use super::recv_message::gather;
-use super::{Aim, aimed};
-use crate::fd::{Fd, FdRef};
+use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
@@ -17,31 +17,29 @@ use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`recvv`].
 pub struct Recvv<V> {
-    fd: Aim,
+    fd: RawFd,
     bufs: V,
     list: IoVecs,
     capacity: usize,
     cursor: Option<Rc<Cell<u64>>>,
 }
 
-// SAFETY: the address is the boxed list's, whose entries are the buffers' own (`IoVecBufMut`); the descriptor is held.
+// SAFETY: the address is the boxed list's, whose entries are the buffers' own (`IoVecBufMut`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
-    const LANE: Option<Side> = Some(Side::In);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         self.list = iovecs_to_fill(&mut self.bufs, MAX_IOV);
         let offset = self.cursor.as_ref().map_or(u64::MAX, |cursor| cursor.get());
         *sqe = Sqe::rw(
             opcode::READV,
-            fd.raw(),
+            self.fd,
             self.list.as_ptr() as u64,
             self.list.len() as u32,
             offset,
         );
-        Holds::one(fd)
+        Holds::none()
     }
 
     fn complete(mut self, done: Completion) -> Self::Output {
@@ -77,10 +75,6 @@ impl<V: IoVecBufMut> LaneOp for Recvv<V> {
     type Result = BufResult<usize, V>;
     const SIDE: Side = Side::In;
 
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
-
     fn is_empty(&self) -> bool {
         self.capacity == 0
     }
@@ -109,7 +103,7 @@ pub fn readv<V: IoVecBufMut>(fd: &Fd, bufs: V, stream: &Stream) -> Laned<Recvv<V
         _ => None,
     };
     let op = Recvv {
-        fd: None,
+        fd: fd.inner().raw(),
         capacity: bufs.total_capacity(),
         bufs,
         list: Box::default(),

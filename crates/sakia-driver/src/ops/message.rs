@@ -4,15 +4,14 @@
 //! completion.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::ptr;
 
 use sakia_buf::{BufResult, IoBuf, IoVecBuf};
 
 use super::at::{IoVecs, MAX_IOV, WHOLE, iovecs_to_write};
-use super::{Aim, aimed};
 use crate::addr::SockAddr;
-use crate::fd::{Fd, FdRef, Kind};
+use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
 use crate::op::doubt::Teller;
@@ -97,7 +96,7 @@ impl Header {
 
 /// The op of [`send_msg`].
 pub struct SendMsgTo<B> {
-    fd: Aim,
+    fd: RawFd,
     buf: B,
     header: Box<Header>,
     named: bool,
@@ -105,22 +104,20 @@ pub struct SendMsgTo<B> {
     bad: Option<io::Error>,
 }
 
-// SAFETY: the addresses lead into the boxed header and the buffer's initialised memory (`IoBuf`); the descriptor is held.
+// SAFETY: the addresses lead into the boxed header and the buffer's initialised memory (`IoBuf`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBuf> Op for SendMsgTo<B> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Never;
-    const LANE: Option<Side> = Some(Side::Out);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         let (data, len) = (self.buf.stable_ptr().cast_mut(), self.buf.bytes_init());
         self.header.lend(data, len);
         if self.named {
             self.header.name_to_read();
         }
         let msg = self.header.address();
-        *sqe = Sqe::rw(opcode::SENDMSG, fd.raw(), msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32);
-        Holds::one(fd)
+        *sqe = Sqe::rw(opcode::SENDMSG, self.fd, msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32);
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -131,10 +128,6 @@ unsafe impl<B: IoBuf> Op for SendMsgTo<B> {
 impl<B: IoBuf> LaneOp for SendMsgTo<B> {
     type Result = BufResult<usize, B>;
     const SIDE: Side = Side::Out;
-
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
 
     fn is_empty(&self) -> bool {
         self.bad.is_some()
@@ -161,7 +154,7 @@ pub fn send_msg<B: IoBuf>(
         Err(error) => (None, Some(error)),
     };
     let op = SendMsgTo {
-        fd: None,
+        fd: fd.inner().raw(),
         buf,
         bad,
         named: to.is_some(),
@@ -172,7 +165,7 @@ pub fn send_msg<B: IoBuf>(
 
 /// The op of [`send_vectored`].
 pub struct SendMsg<V> {
-    fd: Aim,
+    fd: RawFd,
     bufs: V,
     list: IoVecs,
     header: Box<Header>,
@@ -182,24 +175,22 @@ pub struct SendMsg<V> {
     pipe: bool,
 }
 
-// SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`); the descriptor is held.
+// SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Never;
-    const LANE: Option<Side> = Some(Side::Out);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         self.list = iovecs_to_write(&self.bufs, MAX_IOV);
         *sqe = if self.pipe {
             let (list, len) = (self.list.as_ptr() as u64, self.list.len() as u32);
-            Sqe::rw(opcode::WRITEV, fd.raw(), list, len, u64::MAX)
+            Sqe::rw(opcode::WRITEV, self.fd, list, len, u64::MAX)
         } else {
             self.header.lend_list(&mut self.list);
             let msg = self.header.address();
-            Sqe::rw(opcode::SENDMSG, fd.raw(), msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32)
+            Sqe::rw(opcode::SENDMSG, self.fd, msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32)
         };
-        Holds::one(fd)
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -224,10 +215,6 @@ impl<V: IoVecBuf> LaneOp for SendMsg<V> {
     type Result = BufResult<usize, V>;
     const SIDE: Side = Side::Out;
 
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
-
     fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -244,7 +231,7 @@ impl<V: IoVecBuf> LaneOp for SendMsg<V> {
 /// `IORING_OP_WRITEV` on a pipe).
 pub fn send_vectored<V: IoVecBuf>(fd: &Fd, bufs: V) -> Laned<SendMsg<V>> {
     let op = SendMsg {
-        fd: None,
+        fd: fd.inner().raw(),
         len: bufs.total_init(),
         pipe: fd.kind() == Kind::Pipe,
         bufs,
@@ -257,7 +244,7 @@ pub fn send_vectored<V: IoVecBuf>(fd: &Fd, bufs: V) -> Laned<SendMsg<V>> {
 
 /// The op of [`send_with_fds`].
 pub struct SendFds<V> {
-    fd: Aim,
+    fd: RawFd,
     bufs: V,
     list: IoVecs,
     header: Box<Header>,
@@ -283,14 +270,12 @@ impl<V: IoVecBuf> SendFds<V> {
 }
 
 // SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`), and the control buffer's
-// vector; the descriptor is held. The numbers in the control buffer are those of descriptors that the op owns.
+// vector; the descriptor is held by its future (`LaneOp`). The numbers in the control buffer are those of descriptors that the op owns.
 unsafe impl<V: IoVecBuf> Op for SendFds<V> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Never;
-    const LANE: Option<Side> = Some(Side::Out);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         let most = if self.stream { MAX_IOV } else { WHOLE };
         self.list = iovecs_to_write(&self.bufs, most);
         self.header.lend_list(&mut self.list);
@@ -299,8 +284,8 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
         }
         self.control.lend_to_read(&mut self.header.msg);
         let msg = self.header.address();
-        *sqe = Sqe::rw(opcode::SENDMSG, fd.raw(), msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32);
-        Holds::one(fd)
+        *sqe = Sqe::rw(opcode::SENDMSG, self.fd, msg, 1, 0).op_flags(libc::MSG_NOSIGNAL as u32);
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -328,10 +313,6 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
 impl<V: IoVecBuf> LaneOp for SendFds<V> {
     type Result = BufResult<usize, (V, Vec<OwnedFd>)>;
     const SIDE: Side = Side::Out;
-
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
 
     fn is_empty(&self) -> bool {
         self.is_stranded()
@@ -365,7 +346,7 @@ pub fn send_with_fds<V: IoVecBuf>(
     to: Option<SockAddr>,
 ) -> Laned<SendFds<V>> {
     let op = SendFds {
-        fd: None,
+        fd: fd.inner().raw(),
         len: bufs.total_init(),
         stream: fd.kind() == Kind::UnixStream,
         teller: None,

@@ -3,14 +3,15 @@
 //! All hold the descriptor's lane out, so that bytes stay in order. A write that was abandoned in flight is left to finish, and the next one waits for it.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use sakia_buf::{BufResult, IoBuf};
 
 use super::course::Course;
 use super::inward::Stream;
-use super::{Aim, Whole, aimed, cancelled, clamp};
+use super::{Whole, cancelled, clamp};
 use crate::addr::SockAddr;
-use crate::fd::{Fd, FdRef};
+use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::doubt::{InDoubt, Teller};
@@ -21,7 +22,7 @@ use crate::op::{Cancel, Completion, Holds, Op};
 /// The op of [`send`] and [`write()`].
 #[derive(Debug)]
 pub struct Send<B> {
-    fd: Aim,
+    fd: RawFd,
     buf: B,
     len: usize,
     sent: usize,
@@ -32,9 +33,9 @@ pub struct Send<B> {
 
 impl<B: IoBuf> Send<B> {
     #[inline]
-    fn new(buf: B, all: bool, stream: Stream) -> Self {
+    fn new(fd: &Fd, buf: B, all: bool, stream: Stream) -> Self {
         Self {
-            fd: None,
+            fd: fd.inner().raw(),
             len: buf.bytes_init(),
             buf,
             sent: 0,
@@ -64,23 +65,21 @@ fn took_nothing() -> io::Error {
     io::Error::new(io::ErrorKind::WriteZero, "the stream takes no more bytes")
 }
 
-// SAFETY: the address is within the buffer's initialised memory (`IoBuf`), which nobody writes while it is lent; the descriptor is held.
+// SAFETY: the address is within the buffer's initialised memory (`IoBuf`), which nobody writes while it is lent; the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBuf> Op for Send<B> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Never;
-    const LANE: Option<Side> = Some(Side::Out);
 
     #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         let addr = self.buf.stable_ptr() as u64 + self.sent as u64;
         let len = clamp(self.len - self.sent);
         // With MSG_WAITALL the kernel goes on after a short send by itself, also when nobody waits any more.
         let all = if self.all { libc::MSG_WAITALL } else { 0 };
         let codes = (opcode::SEND, opcode::WRITE);
         let flags = all | libc::MSG_NOSIGNAL;
-        *sqe = self.course.describe(codes, &fd, (addr, len), 0, flags);
-        Holds::one(fd)
+        *sqe = self.course.describe(codes, self.fd, (addr, len), 0, flags);
+        Holds::none()
     }
 
     #[inline(always)]
@@ -114,10 +113,6 @@ impl<B: IoBuf> LaneOp for Send<B> {
     const SIDE: Side = Side::Out;
     const HASTENS: bool = true;
 
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
-
     fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -139,25 +134,31 @@ impl<B: IoBuf> LaneOp for Send<B> {
 
 /// Sends the buffer's initialised part, or a beginning of it (`IORING_OP_SEND`, Linux 5.6; send(2)). A closed peer is `EPIPE`, never a signal.
 pub fn send<B: IoBuf>(fd: &Fd, buf: B) -> Laned<Send<B>> {
-    Laned::new(fd.inner().clone(), Send::new(buf, false, Stream::Socket(0)))
+    Laned::new(
+        fd.inner().clone(),
+        Send::new(fd, buf, false, Stream::Socket(0)),
+    )
 }
 
 /// Sends all of the buffer's initialised part, as one op (MSG_WAITALL).
 pub fn send_all<B: IoBuf>(fd: &Fd, buf: B) -> Whole<Laned<Send<B>>> {
     Whole(Laned::new(
         fd.inner().clone(),
-        Send::new(buf, true, Stream::Socket(0)),
+        Send::new(fd, buf, true, Stream::Socket(0)),
     ))
 }
 
 /// Writes on where the stream stands (`IORING_OP_WRITE`, Linux 5.6; write(2)).
 pub fn write<B: IoBuf>(fd: &Fd, buf: B, stream: Stream) -> Laned<Send<B>> {
-    Laned::new(fd.inner().clone(), Send::new(buf, false, stream))
+    Laned::new(fd.inner().clone(), Send::new(fd, buf, false, stream))
 }
 
 /// Writes all of the buffer's initialised part where the stream stands.
 pub fn write_all<B: IoBuf>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Send<B>>> {
-    Whole(Laned::new(fd.inner().clone(), Send::new(buf, true, stream)))
+    Whole(Laned::new(
+        fd.inner().clone(),
+        Send::new(fd, buf, true, stream),
+    ))
 }
 
 impl Fd {

@@ -1,9 +1,9 @@
 //! Readiness: poll(2) for those who read and write by themselves.
 
 use std::io;
+use std::os::fd::RawFd;
 
-use super::{Aim, aimed};
-use crate::fd::{Fd, FdRef};
+use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
@@ -12,38 +12,32 @@ use crate::op::{Cancel, Completion, Holds, Op};
 /// The op of [`readable`].
 #[derive(Debug)]
 pub struct Readable {
-    fd: Aim,
+    fd: RawFd,
 }
 
 /// The op of [`writable`].
 #[derive(Debug)]
 pub struct Writable {
-    fd: Aim,
+    fd: RawFd,
 }
 
-fn prepare(fd: &mut Aim, mask: i16, sqe: &mut Sqe) -> Holds {
-    let fd = aimed(fd);
-    *sqe = asking(&fd, mask);
-    Holds::one(fd)
-}
-
-fn asking(fd: &FdRef, mask: i16) -> Sqe {
-    Sqe::rw(opcode::POLL_ADD, fd.raw(), 0, 0, 0).op_flags(mask as u32)
+fn asking(fd: RawFd, mask: i16) -> Sqe {
+    Sqe::rw(opcode::POLL_ADD, fd, 0, 0, 0).op_flags(mask as u32)
 }
 
 /// Asks whether there is something to read: bytes, the end, an error.
-pub(super) fn asks_for_something(fd: &FdRef) -> Sqe {
+pub(super) fn asks_for_something(fd: RawFd) -> Sqe {
     asking(fd, libc::POLLIN | libc::POLLRDHUP)
 }
 
-// SAFETY: the SQE names no memory; the descriptor is held.
+// SAFETY: the SQE names no memory; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for Readable {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Eager;
-    const LANE: Option<Side> = Some(Side::In);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        prepare(&mut self.fd, libc::POLLIN | libc::POLLRDHUP, sqe)
+        *sqe = asks_for_something(self.fd);
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -55,23 +49,19 @@ impl LaneOp for Readable {
     type Result = io::Result<()>;
     const SIDE: Side = Side::In;
 
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
-
     fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
         Ok(Step::Done(Ok(())))
     }
 }
 
-// SAFETY: the SQE names no memory; the descriptor is held.
+// SAFETY: the SQE names no memory; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for Writable {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Eager;
-    const LANE: Option<Side> = Some(Side::Out);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        prepare(&mut self.fd, libc::POLLOUT, sqe)
+        *sqe = asking(self.fd, libc::POLLOUT);
+        Holds::none()
     }
 
     fn complete(self, done: Completion) -> Self::Output {
@@ -83,10 +73,6 @@ impl LaneOp for Writable {
     type Result = io::Result<()>;
     const SIDE: Side = Side::Out;
 
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
-
     fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
         Err(self)
     }
@@ -94,10 +80,16 @@ impl LaneOp for Writable {
 
 /// Waits until a read would not block: leftovers count (`IORING_OP_POLL_ADD`, Linux 5.1; poll(2) POLLIN).
 pub fn readable(fd: &Fd) -> Laned<Readable> {
-    Laned::new(fd.inner().clone(), Readable { fd: None })
+    let op = Readable {
+        fd: fd.inner().raw(),
+    };
+    Laned::new(fd.inner().clone(), op)
 }
 
 /// Waits until a write would not block, and no earlier write is under way (poll(2) POLLOUT).
 pub fn writable(fd: &Fd) -> Laned<Writable> {
-    Laned::new(fd.inner().clone(), Writable { fd: None })
+    let op = Writable {
+        fd: fd.inner().raw(),
+    };
+    Laned::new(fd.inner().clone(), op)
 }

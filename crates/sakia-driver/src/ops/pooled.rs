@@ -11,11 +11,11 @@
 //! who reads slowly empties the pool. What arrives for a future that has gone is copied out: a leftover keeps no buffer.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::poll::asks_for_something;
-use super::{Aim, aimed};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::lane::{Bytes, Lane, Leftover, Side};
@@ -38,7 +38,7 @@ pub unsafe trait Way: 'static {
     const YIELDS: Yields;
 
     /// Describes a receive into this room (address, length); into what the kernel chooses, if there is none.
-    fn describe(&mut self, fd: &FdRef, room: Option<(u64, u32)>) -> Sqe;
+    fn describe(&mut self, fd: RawFd, room: Option<(u64, u32)>) -> Sqe;
 
     /// It has brought this; nothing, if it was 0 bytes.
     fn deliver(&mut self, buf: Option<PooledBuf>, done: &mut Completion) -> Self::Output;
@@ -61,7 +61,7 @@ const CROWD_IN_FLIGHT: usize = 128;
 
 /// The op of [`recv_pooled`] and [`recv_msg_pooled`](super::recv_msg_pooled).
 pub struct RecvPooled<W> {
-    fd: Aim,
+    fd: RawFd,
     way: W,
     stage: Stage,
     /// Whether the kernel chooses the buffer.
@@ -80,7 +80,7 @@ enum Outcome {
 impl<W: Way> RecvPooled<W> {
     pub(super) fn new(fd: &Fd, way: W) -> Laned<Self> {
         let op = Self {
-            fd: None,
+            fd: fd.inner().raw(),
             way,
             stage: Stage::Asking,
             chooses: false,
@@ -111,30 +111,28 @@ impl<W: Way> RecvPooled<W> {
 }
 
 // SAFETY: the SQE names a buffer of the pool that the op holds all of, on the heap, and that nobody reads before the completion; or none, and
-// the kernel chooses one that it was lent; beside it what `Way` promises. The descriptor is held.
+// the kernel chooses one that it was lent; beside it what `Way` promises. The descriptor is held by its future (`LaneOp`).
 unsafe impl<W: Way> Op for RecvPooled<W> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = W::YIELDS;
-    const LANE: Option<Side> = Some(Side::In);
     const CHOOSES: bool = true;
 
     #[inline]
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         *sqe = match &self.stage {
             Stage::Own(buf) => {
-                let sqe = self.way.describe(&fd, Some(buf.lent()));
+                let sqe = self.way.describe(self.fd, Some(buf.lent()));
                 let flags = sqe.op_flags | libc::MSG_DONTWAIT as u32;
                 sqe.op_flags(flags)
             }
             _ if self.chooses => {
-                let sqe = self.way.describe(&fd, None);
+                let sqe = self.way.describe(self.fd, None);
                 sqe.choose_buffer().first(self.first)
             }
-            _ => asks_for_something(&fd),
+            _ => asks_for_something(self.fd),
         };
-        Holds::one(fd)
+        Holds::none()
     }
 
     #[inline(always)]
@@ -168,7 +166,6 @@ impl<W: Way> LaneOp for RecvPooled<W> {
         self.chooses = fd.driver().lends_buffers();
         let ready = fd.lane(Side::In).has_more() || fd.driver().in_flight() < CROWD_IN_FLIGHT;
         self.first = if ready { First::Try } else { First::Wait };
-        self.fd = Some(fd.clone());
     }
 
     fn needs_supply(&self) -> bool {
@@ -203,9 +200,9 @@ unsafe impl Way for Bytewise {
     type Output = Option<PooledBuf>;
     const YIELDS: Yields = Yields::Nothing;
 
-    fn describe(&mut self, fd: &FdRef, room: Option<(u64, u32)>) -> Sqe {
+    fn describe(&mut self, fd: RawFd, room: Option<(u64, u32)>) -> Sqe {
         let (address, len) = room.unwrap_or_default();
-        Sqe::rw(opcode::RECV, fd.raw(), address, len, 0)
+        Sqe::rw(opcode::RECV, fd, address, len, 0)
     }
 
     fn deliver(&mut self, buf: Option<PooledBuf>, _: &mut Completion) -> Self::Output {
@@ -261,7 +258,7 @@ mod tests {
             .expect("it is current");
         let waits = || {
             let mut receive = RecvPooled {
-                fd: None,
+                fd: fd.inner().raw(),
                 way: Bytewise,
                 stage: Stage::Asking,
                 chooses: false,

@@ -1,12 +1,13 @@
 //! Messages in buffers of the pool: a datagram or a record, whole, with its sender.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use super::message::Header;
 use super::pooled::{RecvPooled, Way};
 use super::recv_message::Shape;
 use crate::addr::SockAddr;
-use crate::fd::{Fd, FdRef, Kind};
+use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
 use crate::op::lane::{Beside, Datagram, Lane, Leftover, Message};
@@ -44,7 +45,7 @@ unsafe impl Way for Messagewise {
     type Output = Option<PooledMessage>;
     const YIELDS: Yields = Yields::Message;
 
-    fn describe(&mut self, fd: &FdRef, room: Option<(u64, u32)>) -> Sqe {
+    fn describe(&mut self, fd: RawFd, room: Option<(u64, u32)>) -> Sqe {
         match room {
             Some((address, len)) => self.header.lend(address as *mut u8, len as usize),
             None => self.header.lend_nothing(),
@@ -52,7 +53,7 @@ unsafe impl Way for Messagewise {
         self.header.name_to_write();
         self.header.lend_room(&mut self.control);
         let flags = libc::MSG_CMSG_CLOEXEC as u32;
-        Sqe::rw(opcode::RECVMSG, fd.raw(), self.header.address(), 1, 0).op_flags(flags)
+        Sqe::rw(opcode::RECVMSG, fd, self.header.address(), 1, 0).op_flags(flags)
     }
 
     fn deliver(&mut self, buf: Option<PooledBuf>, _: &mut Completion) -> Self::Output {

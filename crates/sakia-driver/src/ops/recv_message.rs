@@ -5,14 +5,14 @@
 //! arrives for a future that has gone is kept whole, with its sender, what came beside it, and whether it was cut.
 
 use std::io;
+use std::os::fd::RawFd;
 
 use sakia_buf::{BufResult, IoVecBufMut};
 
 use super::at::{IoVecs, MAX_IOV, iovecs_to_fill};
 use super::message::Header;
-use super::{Aim, aimed};
 use crate::addr::SockAddr;
-use crate::fd::{Fd, FdRef, Kind};
+use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::ancillary::{Ancillary, Control, hand_over};
@@ -57,7 +57,7 @@ impl Shape {
 
 /// The op of [`recv_msg`] and [`peek_msg`].
 pub struct RecvMsg<V> {
-    fd: Aim,
+    fd: RawFd,
     bufs: V,
     list: IoVecs,
     capacity: usize,
@@ -119,15 +119,13 @@ impl<V: IoVecBufMut> RecvMsg<V> {
 }
 
 // SAFETY: the addresses lead into the boxed header, the boxed list, whose entries are the buffers' own (`IoVecBufMut`), and the control
-// buffer's vector; the descriptor is held; the SQE's address is the header's.
+// buffer's vector; the descriptor is held by its future (`LaneOp`); the SQE's address is the header's.
 unsafe impl<V: IoVecBufMut> Op for RecvMsg<V> {
     type Output = Step<Self>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = Yields::Message;
-    const LANE: Option<Side> = Some(Side::In);
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
-        let fd = aimed(&mut self.fd);
         self.list = iovecs_to_fill(&mut self.bufs, MAX_IOV);
         self.header.lend_list(&mut self.list);
         self.header.name_to_write();
@@ -135,8 +133,8 @@ unsafe impl<V: IoVecBufMut> Op for RecvMsg<V> {
         let peek = if self.peek { libc::MSG_PEEK } else { 0 };
         let flags = peek | libc::MSG_CMSG_CLOEXEC;
         *sqe =
-            Sqe::rw(opcode::RECVMSG, fd.raw(), self.header.address(), 1, 0).op_flags(flags as u32);
-        Holds::one(fd)
+            Sqe::rw(opcode::RECVMSG, self.fd, self.header.address(), 1, 0).op_flags(flags as u32);
+        Holds::none()
     }
 
     fn complete(mut self, mut done: Completion) -> Self::Output {
@@ -194,10 +192,6 @@ pub(super) unsafe fn gather(list: &[libc::iovec], n: usize) -> Vec<u8> {
 impl<V: IoVecBufMut> LaneOp for RecvMsg<V> {
     type Result = BufResult<Received, V>;
     const SIDE: Side = Side::In;
-
-    fn aim(&mut self, fd: &FdRef) {
-        self.fd = Some(fd.clone());
-    }
 
     fn is_empty(&self) -> bool {
         self.shape == Shape::Stream && self.capacity == 0
@@ -262,7 +256,7 @@ fn receive<V: IoVecBufMut>(fd: &Fd, bufs: V, peek: bool, takes: bool) -> Laned<R
     // loses none; but with room the kernel would make a copy of each for one that peeks.
     let room = !peek && !matches!(fd.kind(), Kind::UdpSocket | Kind::TcpStream);
     let op = RecvMsg {
-        fd: None,
+        fd: fd.inner().raw(),
         capacity: bufs.total_capacity(),
         bufs,
         list: Box::default(),

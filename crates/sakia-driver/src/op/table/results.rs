@@ -2,8 +2,9 @@
 
 use std::task::Waker;
 
-use super::super::{Bare, Completion, Done, Orphan};
+use super::super::{Bare, Completion, Done, Holds, Orphan};
 use super::{State, Table, Tag};
+use crate::fd::FdRef;
 use crate::kernel::KernelFd;
 use crate::pooled::PooledBuf;
 
@@ -112,8 +113,13 @@ impl Table {
             .map_or_else(Vec::new, |more| *more)
     }
 
-    /// Takes the op from a future that is being dropped. `op` is called, and its box kept, only if the op is still in flight.
-    pub(crate) fn abandon(&mut self, tag: Tag, op: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+    /// Takes the op from a future that is being dropped, and holds what that has kept open. `op` is called, and its box kept, only if the op is still in flight.
+    pub(crate) fn abandon(
+        &mut self,
+        tag: Tag,
+        kept: Option<&FdRef>,
+        op: impl FnOnce() -> Box<dyn Orphan>,
+    ) -> Abandoned {
         let Some(entry) = self.get(tag) else {
             return Abandoned::Gone;
         };
@@ -122,6 +128,9 @@ impl Table {
                 State::Done(done) => Abandoned::Ended(done.into()),
                 _ => Abandoned::Gone,
             };
+        }
+        if let Some(fd) = kept {
+            entry.holds = Holds::one(fd.clone());
         }
         match std::mem::replace(&mut entry.state, State::Orphan(op())) {
             State::Waiting(waker) => Abandoned::InFlight(waker),

@@ -337,7 +337,7 @@ fn nobody_is_asked_for_a_buffer_unless_a_future_waits_for_the_last_completion() 
     assert!(table.take_filled(tag).is_some());
 
     let tag = insert(&mut table, Yields::Nothing);
-    table.abandon(tag, || Box::new(Nothing));
+    table.abandon(tag, None, || Box::new(Nothing));
     let last = cqe(tag, 2, CQE_F_BUFFER);
     assert!(table.complete_filled(last, || panic!("asked")).is_none());
 }
@@ -346,7 +346,7 @@ fn nobody_is_asked_for_a_buffer_unless_a_future_waits_for_the_last_completion() 
 fn what_an_abandoned_op_brings_before_its_end_is_unheard_and_not_kept() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
-    table.abandon(tag, || Box::new(Nothing));
+    table.abandon(tag, None, || Box::new(Nothing));
     for _ in 0..3 {
         let more = cqe(tag, 1, CQE_F_MORE);
         assert!(matches!(table.complete(more, None), Decision::Unheard(_)));
@@ -366,7 +366,7 @@ fn a_descriptor_is_adopted_the_moment_its_completion_is_read() {
         .into_raw_fd();
     let tag = insert(&mut table, Yields::Descriptor(Kind::File));
     assert!(matches!(
-        table.abandon(tag, || Box::new(Nothing)),
+        table.abandon(tag, None, || Box::new(Nothing)),
         Abandoned::InFlight(_)
     ));
     match table.complete(cqe(tag, fd, 0), None) {
@@ -418,7 +418,7 @@ fn what_is_in_flight_when_the_table_goes_is_leaked_and_not_freed() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
     let orphan = Freed(freed.clone());
-    table.abandon(tag, || Box::new(orphan));
+    table.abandon(tag, None, || Box::new(orphan));
     drop(table);
     assert!(!freed.get(), "the kernel may still write there");
 }
