@@ -8,6 +8,7 @@ use std::task::Wake;
 
 use super::*;
 use crate::Config;
+use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
 
 /// With the two counts of its `Rc` and the header of malloc's it is just within a class; one word more takes sixteen bytes more.
 #[cfg(all(not(feature = "track-origin"), target_pointer_width = "64"))]
@@ -27,7 +28,12 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         let first = Fd::new(null(), Kind::TcpStream).expect("a driver");
         let record = Rc::as_ptr(first.inner());
         first.came_from_outside();
-        first.inner().note_answers(true);
+        let known = first.inner();
+        known.note_answers(true);
+        known.places.set(Some(false));
+        known.served.set(Some(true));
+        known.fin.set(true);
+        known.lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
         first.inner().handles.set(2);
         drop(Fd {
             inner: first.inner().clone(),
@@ -40,6 +46,9 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         assert_eq!(Rc::as_ptr(inner), record);
         assert_eq!((inner.kind(), inner.linger()), (Kind::File, Linger::Unset));
         assert_eq!((inner.answers(), inner.handles.get()), (None, 1));
+        assert_eq!((inner.places.get(), inner.served.get()), (None, None));
+        let more = inner.lane(Side::In).has_more();
+        assert_eq!((inner.fin.get(), more), (false, false));
         let other = Fd::new(null(), Kind::File).expect("a driver");
         assert_ne!(Rc::as_ptr(other.inner()), record, "it is in use");
         let is_file = |info: &FdInfo| info.kind == Kind::File;
