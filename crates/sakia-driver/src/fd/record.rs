@@ -94,6 +94,6 @@ impl Descriptor {
         places.set(None);
         fin.set(false);
         closer.set(None);
-        *lanes = [Lane::default(), Lane::default()];
+        lanes.iter_mut().for_each(Lane::renew);
     }
 }

@@ -29,6 +29,7 @@ impl Slot {
         self.0.set(slot.map_or(0, |slot| slot + BUSY));
     }
 
+    #[inline]
     fn take(&self) -> Option<u16> {
         let slot = self.get();
         self.set(None);
@@ -105,10 +106,16 @@ impl Descriptor {
     }
 
     /// Empties its slot, before it ends.
+    #[inline]
     pub(super) fn leave_slot(&self) {
-        if let Some(slot) = self.slot.take()
-            && !self.driver().is_forked()
-        {
+        if let Some(slot) = self.slot.take() {
+            self.empty(slot);
+        }
+    }
+
+    #[cold]
+    fn empty(&self, slot: u16) {
+        if !self.driver().is_forked() {
             self.driver().core().kernel.forget_file(slot);
         }
     }

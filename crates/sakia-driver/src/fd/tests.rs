@@ -34,6 +34,8 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         known.served.set(Some(true));
         known.fin.set(true);
         known.lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
+        known.lane(Side::In).note_room(1);
+        assert!(known.lane(Side::In).is_hot());
         first.inner().handles.set(2);
         drop(Fd {
             inner: first.inner().clone(),
@@ -49,6 +51,9 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         assert_eq!((inner.places.get(), inner.served.get()), (None, None));
         let more = inner.lane(Side::In).has_more();
         assert_eq!((inner.fin.get(), more), (false, false));
+        inner.lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
+        assert!(!inner.lane(Side::In).is_hot(), "of how it is read");
+        inner.lane(Side::In).note_more(0);
         let other = Fd::new(null(), Kind::File).expect("a driver");
         assert_ne!(Rc::as_ptr(other.inner()), record, "it is in use");
         let is_file = |info: &FdInfo| info.kind == Kind::File;

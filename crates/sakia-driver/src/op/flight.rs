@@ -158,6 +158,17 @@ impl<O: Op> Flight<O> {
         unsafe { self.op.assume_init_read() }
     }
 
+    /// Drops the op where it lies, at its end; `finish` says when that is. Tells what is asked of it before.
+    #[inline]
+    pub(super) fn end_here<T>(&mut self, ask: impl FnOnce(&O) -> T) -> T {
+        self.stage = Stage::GONE;
+        // SAFETY: as in `finish`; if `ask` panics it is leaked.
+        let told = ask(unsafe { self.op.assume_init_ref() });
+        // SAFETY: as in `finish`: it is dropped once, for `GONE` keeps everybody from it.
+        unsafe { self.op.assume_init_drop() };
+        told
+    }
+
     /// Hands over an op that is at `IDLE` to its driver, which takes it, and in its lane, if it goes in one; asks what became of one that was.
     #[inline(always)]
     pub(super) fn look(

@@ -55,13 +55,13 @@ pub struct Submit<O: Op> {
 
 /// How an op has ended that brings a descriptor.
 ///
-/// That it has brought one is told by itself, so that it need not be packed into a completion and out again.
-pub(crate) enum Opened<'a, O> {
-    With(O, KernelFd, &'a Rc<Driver>),
+/// That it has brought one is told by itself, so that it need not be packed into a completion and out again; and of the op, which has gone, only what was asked of it.
+pub(crate) enum Opened<'a, O, T> {
+    With(T, KernelFd, &'a Rc<Driver>),
     Ended(O, Completion),
 }
 
-impl<O> From<(O, Completion)> for Opened<'_, O> {
+impl<O, T> From<(O, Completion)> for Opened<'_, O, T> {
     #[inline]
     fn from((op, done): (O, Completion)) -> Self {
         Self::Ended(op, done)
@@ -109,9 +109,13 @@ impl<O: Op> Submit<O> {
         }
     }
 
-    /// Drives an op that brings a descriptor to its end: gives it back, and how it ended.
+    /// Drives an op that brings a descriptor to its end: tells what is asked of it, or gives it back, and how it ended.
     #[inline(always)]
-    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Opened<'_, O>> {
+    pub(crate) fn poll_opened<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: impl FnOnce(&O) -> T,
+    ) -> Poll<Opened<'_, O, T>> {
         let driver = match Self::driver(&self.flight, &mut self.driver) {
             Ok(driver) => driver,
             Err(refusal) => return Poll::Ready(Self::refuse(&mut self.flight, refusal).into()),
@@ -120,7 +124,7 @@ impl<O: Op> Submit<O> {
             Look::Pending => return Poll::Pending,
             Look::Bare(over) => self.flight.end(over),
             Look::Opened(fd, _) => {
-                return Poll::Ready(Opened::With(self.flight.finish(), fd, driver));
+                return Poll::Ready(Opened::With(self.flight.end_here(ask), fd, driver));
             }
             other => ready!(self.flight.poll_other(driver, other.done(), cx)),
         };

@@ -193,6 +193,23 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// Makes it another descriptor's, in its place.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        let Self {
+            held,
+            more,
+            pieces,
+            orphan,
+            cold,
+        } = self;
+        [held, more, pieces].iter().for_each(|flag| flag.set(false));
+        orphan.set(None);
+        if cold.get_mut().is_some() {
+            *cold = RefCell::default();
+        }
+    }
+
     /// Whether nobody queues or watches, and nothing is kept: what a lane is like nearly always.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {

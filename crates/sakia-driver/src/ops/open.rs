@@ -77,23 +77,36 @@ unsafe impl Op for Open {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        done.into_fd(self.kind()).map(|fd| self.noted(fd))
+        let about = self.about();
+        done.into_fd(about.kind).map(|fd| about.noted(fd))
     }
 }
 
+/// What is known of the descriptor before it is there, from the flags.
+struct About {
+    kind: Kind,
+    /// Whether reads of it may be answered on the spot.
+    answers: bool,
+}
+
 impl Open {
-    fn kind(&self) -> Kind {
+    #[inline]
+    fn about(&self) -> About {
+        let flags = self.how.flags as i32;
         // O_TMPFILE, which makes a file, has the bit of O_DIRECTORY too.
-        match self.how.flags as i32 & libc::O_TMPFILE {
+        let kind = match flags & libc::O_TMPFILE {
             libc::O_DIRECTORY => Kind::Directory,
             _ => Kind::File,
-        }
+        };
+        let answers = kind == Kind::File && flags & libc::O_DIRECT == 0;
+        About { kind, answers }
     }
+}
 
-    /// The handle, which knows from the flags whether it may be answered.
+impl About {
+    #[inline]
     fn noted(&self, fd: Fd) -> Fd {
-        let direct = self.how.flags as i32 & libc::O_DIRECT != 0;
-        fd.inner().note_answers(fd.kind() == Kind::File && !direct);
+        fd.inner().note_answers(self.answers);
         fd
     }
 }
@@ -156,9 +169,9 @@ impl Future for Opening {
             if let Some(waiting) = this.waiting.take() {
                 this.op = Submit::new(waiting.1);
             }
-            let (op, done) = match ready!(this.op.poll_opened(cx)) {
-                Opened::With(op, fd, driver) => {
-                    let fd = op.noted(Fd::on(driver, fd, op.kind()));
+            let (op, done) = match ready!(this.op.poll_opened(cx, Open::about)) {
+                Opened::With(about, fd, driver) => {
+                    let fd = about.noted(Fd::on(driver, fd, about.kind));
                     return Poll::Ready(Ok(fd.asked_at(this.origin)));
                 }
                 Opened::Ended(op, done) => (op, done),
