@@ -127,6 +127,7 @@ fn denial(error: io::Error) -> io::Result<SetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Kernel;
 
     fn refused(errno: i32) -> io::Error {
         SetupError::wrap("cause", "cure", io::Error::from_raw_os_error(errno))
@@ -180,5 +181,24 @@ mod tests {
                 .contains("set it to auto, uring or emulated"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_accept_waits_first_where_the_ring_knows_how_and_on_no_other_kernel() {
+        let choose = |kernel| {
+            let mut config = Config::default();
+            config.kernel = kernel;
+            Below::choose(&config).map(|chosen| chosen.kernel)
+        };
+        let emulated = choose(KernelChoice::Emulated).expect("it needs little");
+        assert!(!emulated.waits_to_accept());
+        let Ok(below) = choose(KernelChoice::Uring) else {
+            eprintln!("skipped: io_uring is denied here");
+            return;
+        };
+        let Below::Uring(ring) = &below else {
+            unreachable!("it was asked for by name")
+        };
+        assert_eq!(below.waits_to_accept(), ring.waits_to_accept());
     }
 }

@@ -27,6 +27,13 @@ pub(crate) struct Peer {
     addr: SockAddr,
 }
 
+impl Peer {
+    fn new() -> Box<Self> {
+        let addr = SockAddr::empty();
+        Box::new(Self { addr })
+    }
+}
+
 /// The op of [`accept`].
 #[derive(Debug)]
 pub struct AcceptOne {
@@ -133,14 +140,11 @@ pub fn accept(listener: &Fd, kind: Kind) -> Accept {
 }
 
 fn ask(listener: &FdRef, kind: Kind) -> Laned<AcceptOne> {
-    let addr = SockAddr::empty();
-    let mut peer = listener.driver().spare_peer().take();
-    if let Some(spare) = &mut peer {
-        spare.addr = addr;
-    }
+    // What the last accept has left in it is not read: the kernel says how long its own answer is.
+    let spare = listener.driver().spare_peer().take();
     let op = AcceptOne {
         fd: listener.raw(),
-        peer: peer.unwrap_or_else(|| Box::new(Peer { addr })),
+        peer: spare.unwrap_or_else(Peer::new),
         linger: listener.linger(),
         kind,
         first: First::Try,
@@ -217,6 +221,8 @@ impl Cancellable for Accept {
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
     use std::task::Waker;
 
     use super::*;
@@ -231,10 +237,9 @@ mod tests {
         let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
         let listener = adopted.expect("it is current");
         let waits = || {
-            let addr = SockAddr::empty();
             let mut accept = AcceptOne {
                 fd: listener.inner().raw(),
-                peer: Box::new(Peer { addr }),
+                peer: Peer::new(),
                 linger: Linger::Unset,
                 kind: Kind::TcpStream,
                 first: First::Try,
@@ -266,5 +271,53 @@ mod tests {
         assert!(!waits(), "another is there");
         drop(accepts());
         assert_eq!(waits(), knows, "it was the last");
+    }
+
+    /// Polls to the end, and never waits for descriptors to come back.
+    fn at_once(driver: &Rc<Driver>, accept: &mut Accept) -> io::Result<(Fd, SockAddr)> {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(got) = driver.within(|| Pin::new(&mut *accept).poll(&mut cx)) {
+                return got;
+            }
+            assert!(matches!(accept.stage, Stage::Accepting(_)));
+            driver
+                .turn(Park::Forever, || false)
+                .expect("the ring is well");
+        }
+    }
+
+    #[test]
+    fn a_connection_lingers_if_its_listener_did_as_it_was_asked_for_or_as_it_was_left_over() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let _peers = [(); 2].map(|()| TcpStream::connect(address).expect("there is room"));
+        let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
+        let listener = adopted.expect("it is current");
+        listener.inner().set_linger(Linger::Unset);
+        let mut asks = accept(&listener, Kind::TcpStream);
+        listener.inner().set_linger(Linger::Set);
+        let (got, _) = at_once(&driver, &mut asks).expect("somebody has knocked");
+        assert_eq!(got.inner().linger(), Linger::Set);
+
+        let mut dropped = accept(&listener, Kind::TcpStream);
+        let mut cx = Context::from_waker(Waker::noop());
+        driver.within(|| assert!(Pin::new(&mut dropped).poll(&mut cx).is_pending()));
+        drop(dropped);
+        let mut next = accept(&listener, Kind::TcpStream);
+        let (got, _) = at_once(&driver, &mut next).expect("somebody has knocked");
+        assert_eq!(got.inner().linger(), Linger::Set);
+    }
+
+    #[test]
+    fn only_a_process_without_descriptors_waits_for_some() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        // It is told the end, so that an accept that waits first goes on.
+        let (stream, _) = UnixStream::pair().expect("a pair");
+        let adopted = driver.within(|| Fd::new(stream.into(), Kind::TcpListener));
+        let mut refused = accept(&adopted.expect("it is current"), Kind::TcpStream);
+        let error = at_once(&driver, &mut refused).expect_err("it takes no connections");
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
     }
 }

@@ -55,6 +55,18 @@ fn take(table: &mut Table, tag: Tag) -> Option<Completion> {
 }
 
 #[test]
+fn the_next_op_of_a_slot_was_not_let_go_though_the_last_one_was() {
+    let mut table = Table::default();
+    let first = insert(&mut table, Yields::Nothing);
+    table.detach(first);
+    table.complete(cqe(first, 0, 0), None);
+    assert!(take(&mut table, first).is_some());
+    let next = insert(&mut table, Yields::Nothing);
+    assert_eq!(next.index(), first.index());
+    assert!(!table.is_detached(next));
+}
+
+#[test]
 fn a_result_waits_for_its_future_and_is_taken_once() {
     let mut table = Table::default();
     let tag = insert(&mut table, Yields::Nothing);
