@@ -8,8 +8,7 @@ use sakia_driver::Kind;
 use sakia_net::{TcpListener, TcpStream};
 
 use crate::common::{
-    laps, loopback, own_loopback, pair, pends, read_all, run, run_to_report,
-    with_one_that_nobody_took,
+    laps, own_loopback, pair, pends, read_all, run, run_to_report, with_one_that_nobody_took,
 };
 
 #[test]
