@@ -102,6 +102,13 @@ impl Driver {
         self.spot().answers.get()
     }
 
+    /// Takes the price of an answer off the budget, if there is one, for something that is not answered by a call but costs as much.
+    pub(crate) fn pays_on_the_spot(&self) -> bool {
+        let budget = &self.spot().budget;
+        let left = budget.get().checked_sub(1);
+        left.inspect(|left| budget.set(*left)).is_some()
+    }
+
     /// The result of a submission that can be answered without waiting. If it is a descriptor, the caller adopts it at once.
     #[inline(always)]
     pub(crate) fn answer(&self, sqe: &Sqe, first: Option<&FdRef>) -> Answer {

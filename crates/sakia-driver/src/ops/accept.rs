@@ -126,6 +126,9 @@ enum Stage {
 /// A process that has no descriptor left (`EMFILE`, `ENFILE`) waits 50 ms and asks once more before it reports: a loop that goes on
 /// at errors does not spin, and the connections wait in the backlog.
 ///
+/// Where the kernel says that another connection is there (TCP, Linux 6.10), the next accept enters the ring at its first poll and is over with it, up to 64 times
+/// a poll of the task: who has knocked does not wait for a lap of tasks each.
+///
 /// # Cancellation
 /// The op, or the connection that it has brought, stays with the listener for the next call; with none for a turn the op is cancelled.
 #[track_caller]
@@ -163,6 +166,32 @@ fn first(listener: &FdRef) -> First {
     }
 }
 
+/// Polls an accept; one that will find a connection is handed over there and then, and looked at once more. A turn comes after a lap of tasks, and whoever has
+/// knocked would wait as many laps as there are others before it, the longer the busier those are who are inside.
+#[inline]
+fn poll_now(
+    listener: &FdRef,
+    accepting: &mut Laned<AcceptOne>,
+    cx: &mut Context<'_>,
+) -> Poll<<AcceptOne as LaneOp>::Result> {
+    let polled = Pin::new(&mut *accepting).poll(cx);
+    match polled.is_pending() && hands_over(listener) {
+        true => Pin::new(accepting).poll(cx),
+        false => polled,
+    }
+}
+
+/// Whether the ring was entered for an accept whose connection is there; once, for the next one tells anew whether there is another.
+fn hands_over(listener: &FdRef) -> bool {
+    let (lane, driver) = (listener.lane(Side::In), listener.driver());
+    let goes = lane.has_more() && !driver.is_forked() && driver.pays_on_the_spot();
+    if goes {
+        lane.note_more(0);
+        driver.enter_now();
+    }
+    goes
+}
+
 fn from(origin: Origin, (fd, peer): (Fd, SockAddr)) -> (Fd, SockAddr) {
     (fd.asked_at(origin), peer)
 }
@@ -182,13 +211,15 @@ impl Future for Accept {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Accepting(accepting) => match ready!(Pin::new(accepting).poll(cx)) {
-                    Err(error) if this.patient && is_exhausted(&error) => {
-                        this.patient = false;
-                        this.stage = Stage::Waiting(nap(BACK_OFF));
+                Stage::Accepting(accepting) => {
+                    match ready!(poll_now(&this.listener, accepting, cx)) {
+                        Err(error) if this.patient && is_exhausted(&error) => {
+                            this.patient = false;
+                            this.stage = Stage::Waiting(nap(BACK_OFF));
+                        }
+                        result => return Poll::Ready(result.map(|got| from(this.origin, got))),
                     }
-                    result => return Poll::Ready(result.map(|got| from(this.origin, got))),
-                },
+                }
                 Stage::Waiting(waiting) => {
                     // Cut short or not, the answer is in the next accept.
                     let _ = ready!(Pin::new(waiting).poll(cx));
@@ -220,7 +251,8 @@ impl Cancellable for Accept {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::rc::Rc;
     use std::task::Waker;
@@ -232,10 +264,7 @@ mod tests {
     fn an_accept_waits_first_unless_the_last_one_has_left_a_connection() {
         let driver = Driver::new(&Config::default()).expect("a ring");
         let knows = driver.core().kernel.waits_to_accept();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
-        let listener = adopted.expect("it is current");
+        let (listener, address) = listens(&driver);
         let waits = || {
             let mut accept = AcceptOne {
                 fd: listener.inner().raw(),
@@ -273,6 +302,71 @@ mod tests {
         assert_eq!(waits(), knows, "it was the last");
     }
 
+    /// A listener in a driver, and where it listens.
+    fn listens(driver: &Rc<Driver>) -> (Fd, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
+        (adopted.expect("it is current"), address)
+    }
+
+    /// What the first poll of an accept gives.
+    fn first_poll(driver: &Rc<Driver>, listener: &Fd) -> (Accept, bool) {
+        let mut accept = accept(listener, Kind::TcpStream);
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = driver.within(|| Pin::new(&mut accept).poll(&mut cx));
+        (accept, polled.is_ready())
+    }
+
+    #[test]
+    fn who_has_knocked_is_let_in_at_one_go_up_to_the_budget_of_a_poll() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        if !driver.core().kernel.waits_to_accept() {
+            // Its kernel does not say that another connection is there.
+            return;
+        }
+        let (listener, address) = listens(&driver);
+        let _peers = [(); 70].map(|()| TcpStream::connect(address).expect("there is room"));
+        let mut asks = accept(&listener, Kind::TcpStream);
+        drop(at_once(&driver, &mut asks).expect("somebody has knocked"));
+        driver.refill();
+        let let_in = |_: &_| first_poll(&driver, &listener).1;
+        assert_eq!((0..70).take_while(let_in).count(), 64);
+        // The one that was asked for meanwhile is there after the next turn.
+        assert!(at_once(&driver, &mut accept(&listener, Kind::TcpStream)).is_ok());
+    }
+
+    #[test]
+    fn an_accept_whose_connection_was_taken_by_another_enters_once_and_waits() {
+        let driver = Driver::new(&Config::default()).expect("a ring");
+        let (listener, address) = listens(&driver);
+        let peers = [(); 2].map(|()| TcpStream::connect(address).expect("there is room"));
+        let mut asks = accept(&listener, Kind::TcpStream);
+        drop(at_once(&driver, &mut asks).expect("somebody has knocked"));
+        let copy = listener.as_fd().try_clone_to_owned().expect("a descriptor");
+        drop(
+            TcpListener::from(copy)
+                .accept()
+                .expect("another has knocked"),
+        );
+        driver.refill();
+        let (mut late, ready) = first_poll(&driver, &listener);
+        assert!(!ready);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            assert!(
+                driver
+                    .within(|| Pin::new(&mut late).poll(&mut cx))
+                    .is_pending()
+            );
+        }
+        let left = (0..100).take_while(|_| driver.pays_on_the_spot()).count();
+        assert_eq!(left, 63, "it has entered once, at its first poll");
+        drop(peers);
+        let _peer = TcpStream::connect(address).expect("there is room");
+        assert!(at_once(&driver, &mut late).is_ok());
+    }
+
     /// Polls to the end, and never waits for descriptors to come back.
     fn at_once(driver: &Rc<Driver>, accept: &mut Accept) -> io::Result<(Fd, SockAddr)> {
         let mut cx = Context::from_waker(Waker::noop());
@@ -290,11 +384,8 @@ mod tests {
     #[test]
     fn a_connection_lingers_if_its_listener_did_as_it_was_asked_for_or_as_it_was_left_over() {
         let driver = Driver::new(&Config::default()).expect("a ring");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let (listener, address) = listens(&driver);
         let _peers = [(); 2].map(|()| TcpStream::connect(address).expect("there is room"));
-        let adopted = driver.within(|| Fd::new(listener.into(), Kind::TcpListener));
-        let listener = adopted.expect("it is current");
         listener.inner().set_linger(Linger::Unset);
         let mut asks = accept(&listener, Kind::TcpStream);
         listener.inner().set_linger(Linger::Set);
