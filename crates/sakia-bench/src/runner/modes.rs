@@ -452,7 +452,7 @@ pub const MODES: &[Mode] = &[
         "timeout-ready",
         TASKS,
         PEERS,
-        ("timeout", 500_000, &["ready", "1000"]),
+        ("timeout", 5_000_000, &["ready", "1000"]),
     )
     .of("timers")
     .to(Target::Most(4.0)),

@@ -29,6 +29,9 @@ pub enum State {
 /// A system, and what it costs.
 pub type Cheapest = Option<(&'static str, f64)>;
 
+/// How many connections had no answer while it was counted.
+pub const UNSERVED: &str = "unserved";
+
 /// A system that does not work this often is not tried again.
 const MOST_FAILURES: usize = 2;
 
@@ -98,10 +101,11 @@ impl Outcome {
         tuned?.cost(figure)
     }
 
-    /// The cheapest by a figure, of those that are wanted.
+    /// The cheapest by a figure, of those that are wanted and have served all connections: who leaves some out does less than the others, and its figures are of the rest.
     pub fn cheapest(&self, figure: Figure, wanted: impl Fn(&System) -> bool) -> Cheapest {
         let wanted = self.rows.iter().filter(|row| wanted(row.system));
         wanted
+            .filter(|row| row.unserved() == 0.0)
             .filter_map(|row| Some((row.system.name, row.cost(figure)?)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
@@ -153,6 +157,12 @@ impl Row {
         })
     }
 
+    /// How many connections had no answer in the middle one of the rounds.
+    pub fn unserved(&self) -> f64 {
+        let unserved = self.get(UNSERVED).and_then(Rounds::median);
+        unserved.unwrap_or(0.0)
+    }
+
     fn failures(&self) -> usize {
         match self.state {
             State::Failed(times) => times,
@@ -197,6 +207,20 @@ pub mod tests {
             outcome("echo-1-64-1", &rates).over_the_floor(),
             Some((2.0, None))
         );
+    }
+
+    #[test]
+    fn who_leaves_connections_out_is_not_the_cheapest() {
+        let rates = [("sakia", 50.0), ("a10", 100.0), ("monoio", 80.0)];
+        let mut echo = outcome("echo-500-65536-1", &rates);
+        let best = |echo: &Outcome| echo.best(echo.mode.figure, Role::Peer).map(|best| best.0);
+        assert_eq!(best(&echo), Some("a10"));
+        for (at, unserved) in [(1, 160.0), (2, 0.0)] {
+            echo.rows[at].add(UNSERVED.to_owned(), unserved);
+        }
+        assert_eq!(best(&echo), Some("monoio"));
+        (0..2).for_each(|_| echo.rows[1].add(UNSERVED.to_owned(), 0.0));
+        assert_eq!(best(&echo), Some("a10"), "it was once, of three times");
     }
 
     #[test]

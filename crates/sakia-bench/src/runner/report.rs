@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::machine::{Machine, versions};
-use super::outcome::{Cheapest, Outcome, Row, State};
+use super::outcome::{Cheapest, Outcome, Row, State, UNSERVED};
 use super::plan::Plan;
 use super::rounds::{Rounds, short};
 use super::systems::Role;
@@ -28,6 +28,7 @@ const BESIDE: &[&str] = &[
     "server_cpu_ns",
     "p50_us",
     "p99_us",
+    UNSERVED,
     "late_us",
     "fds_now",
     "fds_later",
@@ -163,7 +164,8 @@ pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) ->
          the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. What is asked for and missed is in bold. A peer \
          that is `tuned` has the ring's best flags that it offers; else it is as it comes. `sakia tuned` looks for something \
          to do for 200 µs before it sleeps, in the modes in which that makes a difference. The columns and what is asked beside the floor are of sakia as it comes; beside the peers, of whom \
-         the better row counts, sakia counts by its better row too (by the figure of the mode, for all figures), and `tuned` says if that is the tuned one.\n\n\
+         the better row counts, sakia counts by its better row too (by the figure of the mode, for all figures), and `tuned` says if that is the tuned one. \
+         Who leaves connections without any answer for as long as it is measured (`unserved`, in the middle of the rounds) does less than the others: it is no best floor and no best peer.\n\n\
          * {}, Linux {}, {}\n* sakia at {}, {}\n* {}\n* load of the machine at the begin {}, at the end {}\n* {}\n\n\
          ![sakia and its best peer over the floor]({}.svg)\n\n\
          | mode | figure | sakia / best floor | sakia / best peer | sakia again / sakia | asked |\n|---|---|---|---|---|---|\n",

@@ -1,7 +1,7 @@
 //! What is asked of sakia in a mode, and whether it is so: its targets, and that no peer is ahead.
 
 use super::modes::{Figure, Target};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Row, UNSERVED};
 use super::rounds::short;
 use super::systems::Role;
 
@@ -24,7 +24,19 @@ pub fn of(outcome: &Outcome) -> Vec<Verdict> {
             all.extend(beside_peers(outcome, also.figure));
         }
     }
+    all.extend(left_out(outcome));
     all
+}
+
+/// That nobody is left out is asked of sakia, too; it is not worth a word where nobody is.
+fn left_out(outcome: &Outcome) -> Option<Verdict> {
+    let is_sakia = |row: &&Row| row.system.role == Role::Sakia;
+    let most = outcome.rows.iter().filter(is_sakia).map(Row::unserved);
+    let most = most.fold(0.0, f64::max);
+    (most > 0.0).then(|| Verdict {
+        text: format!("{UNSERVED} {}, at most {}", short(most), short(0.0)),
+        met: false,
+    })
 }
 
 fn against(outcome: &Outcome, figure: Figure, target: Target) -> Option<Verdict> {
@@ -158,6 +170,19 @@ mod tests {
             with(40.0, 5.0)[3],
             "server_cpu_ns 1.00 of a10, at most 1.00"
         );
+    }
+
+    #[test]
+    fn that_sakia_leaves_connections_out_is_missed() {
+        let with = |unserved| {
+            let mut echo = outcome("echo-500-64-1", &[("sakia", 1.0)]);
+            let figures = vec![("rate".to_owned(), 1.0), (UNSERVED.to_owned(), unserved)];
+            echo.add(0, Ok(figures));
+            texts(&echo)
+        };
+        assert_eq!(with(0.0), []);
+        let missed = "unserved 3.00, at most 0.00".to_owned();
+        assert_eq!(with(3.0), [(missed, false)]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Connection {
     /// How much of the next message is back already.
     got: usize,
     sent: VecDeque<Duration>,
+    /// Whether a message has come back while it was counted.
+    served: bool,
 }
 
 impl Connection {
@@ -22,6 +24,7 @@ impl Connection {
             stream: connect(job.port),
             got: 0,
             sent: std::iter::repeat_n(Duration::ZERO, job.depth).collect(),
+            served: false,
         };
         (0..job.connections).map(one).collect()
     }
@@ -46,6 +49,9 @@ impl Connection {
             self.sent.push_back(now);
         }
         tally.count(whole as u64);
+        if whole > 0 && !self.served {
+            self.served = tally.serves_one();
+        }
         whole
     }
 }

@@ -12,6 +12,7 @@ pub struct Tally {
     server: u32,
     warm: Duration,
     measured: Duration,
+    connections: usize,
     begin: Instant,
     counted: Option<Counted>,
 }
@@ -21,6 +22,8 @@ struct Counted {
     server_cpu: Duration,
     client_cpu: Duration,
     messages: u64,
+    /// How many connections have had a message back.
+    served: usize,
     /// Nanoseconds.
     latencies: Vec<u32>,
 }
@@ -31,6 +34,7 @@ impl Tally {
             server: job.server,
             warm: job.warm,
             measured: job.measured,
+            connections: job.connections,
             begin: Instant::now(),
             counted: None,
         }
@@ -46,6 +50,7 @@ impl Tally {
                     server_cpu: run_time(self.server),
                     client_cpu: process_cpu(),
                     messages: 0,
+                    served: 0,
                     latencies: Vec::with_capacity(1 << 22),
                 });
             }
@@ -64,6 +69,12 @@ impl Tally {
         if let Some(counted) = &mut self.counted {
             counted.messages += messages;
         }
+    }
+
+    /// A connection has its first message back. Does that count already?
+    pub fn serves_one(&mut self) -> bool {
+        let counted = self.counted.as_mut();
+        counted.map(|counted| counted.served += 1).is_some()
     }
 
     /// One message took so long.
@@ -89,6 +100,10 @@ impl Tally {
             server.as_secs_f64() / wall,
             client.as_secs_f64() / wall,
         );
+        // Of one that gets no answer there is no latency either: whoever leaves out many looks fast.
+        if counted.served > 0 {
+            println!("unserved={}", self.connections - counted.served);
+        }
         counted.latencies.sort_unstable();
         let most = counted.latencies.len().saturating_sub(1) as f64;
         for (name, part) in [("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999)] {
