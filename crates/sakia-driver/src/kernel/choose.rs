@@ -186,8 +186,10 @@ mod tests {
     #[test]
     fn an_accept_waits_first_where_the_ring_knows_how_and_on_no_other_kernel() {
         let choose = |kernel| {
-            let mut config = Config::default();
-            config.kernel = kernel;
+            let config = Config {
+                kernel,
+                ..Config::default()
+            };
             Below::choose(&config).map(|chosen| chosen.kernel)
         };
         let emulated = choose(KernelChoice::Emulated).expect("it needs little");
