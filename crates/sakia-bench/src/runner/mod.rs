@@ -1,6 +1,7 @@
 //! The runner: the rounds of each mode, one system after another, and the report.
 
 mod chart;
+mod course;
 pub mod instructions;
 mod interrupt;
 mod machine;
@@ -18,12 +19,10 @@ use std::path::{Path, PathBuf};
 
 use interrupt::Interrupt;
 use machine::Machine;
-use modes::Mode;
 use one::Runs;
 use outcome::Outcome;
 use plan::Plan;
 use progress::Progress;
-use systems::System;
 
 /// Where the programs, the data and the reports are.
 struct Folders {
@@ -45,7 +44,8 @@ pub fn run(plan: &Plan) -> Result<(), String> {
     let mut progress = Progress::of(plan);
     let interrupt = Interrupt::by_signal();
     for mode in &plan.modes {
-        let Some(outcome) = rounds_of(plan, mode, &mut runs, &interrupt)? else {
+        let measure = |system| (!interrupt.is_raised()).then(|| runs.one(mode, system));
+        let Some(outcome) = course::run(plan, mode, measure)? else {
             return Err(format!("interrupted in {}", mode.name));
         };
         if plan.smoke {
@@ -59,40 +59,6 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         write(plan, &folders.reports, &begin, &outcomes)?;
     }
     Ok(())
-}
-
-/// All rounds of a mode; `None` if it was interrupted. Who begins changes each round. Who fails is told of, and the others go on.
-fn rounds_of(
-    plan: &Plan,
-    mode: &'static Mode,
-    runs: &mut Runs,
-    interrupt: &Interrupt,
-) -> Result<Option<Outcome>, String> {
-    let systems: Vec<&'static System> = plan.systems(mode);
-    let mut outcome = Outcome::new(mode, &systems);
-    for round in 0..plan.rounds_of(mode) {
-        for turn in 0..systems.len() {
-            let at = (round + turn) % systems.len();
-            if outcome.is_out(at) {
-                continue;
-            }
-            if interrupt.is_raised() {
-                return Ok(None);
-            }
-            let result = runs.one(mode, systems[at]);
-            if let Err(why) = &result {
-                eprintln!("bench: {why}");
-            }
-            outcome.add(at, result);
-            if plan.smoke && !outcome.has_answered(at) {
-                return Err(format!(
-                    "{} tells no figure in {}",
-                    systems[at].name, mode.name
-                ));
-            }
-        }
-    }
-    Ok(Some(outcome))
 }
 
 fn write(plan: &Plan, folder: &Path, begin: &Machine, all: &[Outcome]) -> Result<(), String> {

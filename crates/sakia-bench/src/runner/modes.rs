@@ -52,6 +52,11 @@ impl Figure {
             Self::Cost(name) | Self::Rate(name) => name,
         }
     }
+
+    /// Do two rounds differ? Memory is the same in each.
+    pub fn wavers(self) -> bool {
+        self.name() != "bytes"
+    }
 }
 
 /// How much sakia may cost. That no peer may cost less goes without saying.
@@ -241,6 +246,12 @@ const fn alone(
 }
 
 impl Mode {
+    /// Each figure that is asked of sakia, and its target.
+    pub fn asked(&self) -> impl Iterator<Item = (Figure, Target)> {
+        let also = self.also.iter().map(|also| (also.figure, also.target));
+        std::iter::once((self.figure, self.target)).chain(also)
+    }
+
     const fn of(mut self, group: &'static str) -> Self {
         self.group = group;
         self

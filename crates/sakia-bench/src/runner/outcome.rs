@@ -9,6 +9,8 @@ use super::systems::{Role, SAKIA_TUNED, System};
 pub struct Outcome {
     pub mode: &'static Mode,
     pub rows: Vec<Row>,
+    /// Whether the contenders have more rounds than were asked for.
+    pub went_on: bool,
 }
 
 pub struct Row {
@@ -45,6 +47,7 @@ impl Outcome {
         Self {
             mode,
             rows: systems.iter().map(row).collect(),
+            went_on: false,
         }
     }
 

@@ -72,16 +72,17 @@ impl Plan {
             .join(" ")
     }
 
-    /// How often each system runs in a mode.
+    /// How often each system runs in a mode, unless it goes on.
     pub fn rounds_of(&self, mode: &Mode) -> usize {
-        match mode.figure.name() {
-            // Memory does not waver.
-            "bytes" => 1,
-            _ => self.rounds,
-        }
+        if mode.figure.wavers() { self.rounds } else { 1 }
     }
 
-    /// How often any system runs in a mode.
+    /// Whether more rounds than those would tell more.
+    pub fn may_go_on(&self, mode: &Mode) -> bool {
+        !self.smoke && mode.figure.wavers()
+    }
+
+    /// How often any system runs in a mode, without those that go on.
     pub fn measures_of(&self, mode: &Mode) -> usize {
         self.rounds_of(mode) * self.systems(mode).len()
     }

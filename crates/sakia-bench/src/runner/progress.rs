@@ -29,7 +29,7 @@ impl<'a> Progress<'a> {
         self.show(self.begin.elapsed())
     }
 
-    /// The rest takes as long as what is done, measure by measure.
+    /// The rest takes as long as what is done, by the measures that are asked for: that contenders go on is in the time of what is done, and is so expected of the rest.
     fn show(&self, took: Duration) -> String {
         let modes = &self.plan.modes;
         let rest = modes[self.modes..].iter();

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::course::{ALONG, TIMES};
 use super::machine::{Machine, versions};
 use super::outcome::{Cheapest, Outcome, Row, State, UNSERVED};
 use super::plan::Plan;
 use super::rounds::{Rounds, short};
 use super::systems::Role;
-use super::verdict::{self, Verdict};
+use super::verdict::{self, NEAR, Verdict};
 
 /// The packages whose versions a report tells.
 const VERSIONS: &[&str] = &[
@@ -36,11 +37,18 @@ const BESIDE: &[&str] = &[
 
 /// One line for whoever waits.
 pub fn line(outcome: &Outcome) -> String {
-    let mut text = outcome.mode.name.to_owned();
-    for Verdict { text: found, met } in verdict::of(outcome) {
-        let _ = write!(text, "; {found}{}", if met { "" } else { " MISSED" });
+    let mut text = marked(outcome);
+    for verdict in verdict::of(outcome) {
+        let missed = if verdict.is_met() { "" } else { " MISSED" };
+        let _ = write!(text, "; {}{missed}", verdict.text);
     }
     text
+}
+
+/// The mode, with a star if its contenders went on.
+fn marked(outcome: &Outcome) -> String {
+    let star = if outcome.went_on { " *" } else { "" };
+    format!("{}{star}", outcome.mode.name)
 }
 
 /// Its row of the table in the front.
@@ -57,14 +65,14 @@ fn summary(outcome: &Outcome) -> String {
     };
     let verdicts: Vec<String> = verdict::of(outcome)
         .into_iter()
-        .map(|Verdict { text, met }| match met {
-            true => format!("{text}: met"),
-            false => format!("**{text}: missed**"),
+        .map(|verdict| match (verdict.is_met(), verdict.text) {
+            (true, text) => format!("{text}: met"),
+            (false, text) => format!("**{text}: missed**"),
         })
         .collect();
     format!(
         "| {} | {} | {} | {} | {again} | {} |",
-        outcome.mode.name,
+        marked(outcome),
         figure.name(),
         ratio(outcome.best(figure, Role::Floor)),
         ratio(outcome.best(figure, Role::Peer)),
@@ -86,12 +94,12 @@ fn table(outcome: &Outcome) -> String {
         .filter(|name| outcome.rows.iter().any(|row| row.get(name).is_some()))
         .collect();
     let mut text = format!(
-        "### {}\n\n| system | {} |",
+        "### {}\n\n| system | rounds | {} |",
         outcome.mode.name,
         figure.name()
     );
     beside.iter().for_each(|name| text += &format!(" {name} |"));
-    text += " × floor | × peer |\n|---|---|";
+    text += " × floor | × peer |\n|---|---|---|";
     text += &"---|".repeat(beside.len() + 2);
     text.push('\n');
     let bests = [Role::Floor, Role::Peer].map(|role| outcome.best(figure, role));
@@ -101,8 +109,9 @@ fn table(outcome: &Outcome) -> String {
     for row in rows {
         let _ = write!(
             text,
-            "| {} | {} |",
+            "| {} | {} | {} |",
             row.system.name,
+            row.get(figure.name()).map_or(0, Rounds::count),
             show(row, figure.name())
         );
         for name in &beside {
@@ -135,7 +144,7 @@ fn show(row: &Row, name: &str) -> String {
 fn score(all: &[Outcome], planned: usize) -> String {
     let met = all
         .iter()
-        .filter(|outcome| verdict::of(outcome).iter().all(|verdict| verdict.met))
+        .filter(|outcome| verdict::of(outcome).iter().all(Verdict::is_met))
         .count();
     let mut text = format!(
         "{met} of {} modes meet all that is asked of them",
@@ -150,7 +159,7 @@ fn score(all: &[Outcome], planned: usize) -> String {
 /// Where the figures are from, in one line.
 pub fn source(plan: &Plan, begin: &Machine) -> String {
     format!(
-        "{}, Linux {}, {}; medians of {} rounds",
+        "{}, Linux {}, {}; medians of {} rounds or more",
         begin.date, begin.kernel, begin.cpu, plan.rounds
     )
 }
@@ -161,7 +170,9 @@ pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) ->
         "# Benchmarks\n\n\
          Written by `{}`; nothing in it is by hand. Figures are medians of {} interleaved rounds (of memory, which does not waver, there is one), with the least \
          and the most; ratios are of costs (less is better; the cost of a rate is one over it). The last but one column of the first table is sakia against itself in \
-         the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. What is asked for and missed is in bold. A peer \
+         the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. If after \
+         these rounds anything that is asked is within {} % of what it is held to, met or missed, the mode has a star and its contenders go on to {} times as many rounds, \
+         once: sakia, whom its targets name, and each peer that by any figure that is asked costs at most {ALONG:.2} of the cheapest; `rounds` says how many a row's medians are of. What is asked for and missed is in bold. A peer \
          that is `tuned` has the ring's best flags that it offers; else it is as it comes. `sakia tuned` looks for something \
          to do for 200 µs before it sleeps, in the modes in which that makes a difference. The columns and what is asked beside the floor are of sakia as it comes; beside the peers, of whom \
          the better row counts, sakia counts by its better row too (by the figure of the mode, for all figures), and `tuned` says if that is the tuned one. \
@@ -171,6 +182,8 @@ pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) ->
          | mode | figure | sakia / best floor | sakia / best peer | sakia again / sakia | asked |\n|---|---|---|---|---|---|\n",
         plan.command(),
         plan.rounds,
+        NEAR * 100.0,
+        TIMES,
         begin.date,
         begin.kernel,
         begin.cpu,
@@ -210,10 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn of_how_many_rounds_a_figure_is_stands_beside_it() {
+        let mut nop = outcome("nop-1", &[("sakia", 130.0), ("floor", 100.0)]);
+        nop.add(0, Ok(vec![("wall_ns".to_owned(), 132.0)]));
+        let table = table(&nop);
+        assert!(table.contains("| system | rounds | wall_ns |"));
+        assert!(table.contains("| sakia | 2 | 131 "));
+        assert!(table.contains("| floor | 1 | 100 "));
+        assert!(!summary(&nop).contains('*'));
+        nop.went_on = true;
+        assert!(summary(&nop).starts_with("| nop-1 * | wall_ns |"));
+    }
+
+    #[test]
     fn what_has_no_figure_says_why() {
         let mut nop = outcome("nop-1", &[("sakia", 1.0), ("floor", 1.0)]);
         nop.add(0, Err("it broke".to_owned()));
         nop.add(0, Err("it broke".to_owned()));
-        assert!(table(&nop).contains("| sakia | 1.00 (1.00–1.00), failed 2 times |"));
+        assert!(table(&nop).contains("| sakia | 1 | 1.00 (1.00–1.00), failed 2 times |"));
     }
 }

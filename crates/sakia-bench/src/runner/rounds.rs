@@ -10,6 +10,10 @@ impl Rounds {
         self.0.insert(at, value);
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The middle value, or the mean of both. None without a round.
     pub fn median(&self) -> Option<f64> {
         let middle = self.0.len() / 2;

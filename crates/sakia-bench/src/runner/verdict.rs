@@ -9,7 +9,32 @@ use super::systems::Role;
 #[derive(Debug, PartialEq)]
 pub struct Verdict {
     pub text: String,
-    pub met: bool,
+    found: f64,
+    most: f64,
+}
+
+/// What is found this near to what it is held to, on either side, may be so by luck.
+pub const NEAR: f64 = 0.06;
+
+impl Verdict {
+    /// So much of whom, and of what if it is not the figure that counts.
+    fn new(what: &str, found: f64, of: &str, most: f64) -> Self {
+        let text = format!("{what}{}{of}, at most {}", short(found), short(most));
+        Self { text, found, most }
+    }
+
+    pub fn is_met(&self) -> bool {
+        self.found <= self.most
+    }
+
+    fn is_undecided(&self) -> bool {
+        (self.found - self.most).abs() <= NEAR * self.most
+    }
+}
+
+/// Would more rounds be worth it? Whether it is met or missed by a hair makes no difference.
+pub fn is_undecided(outcome: &Outcome) -> bool {
+    of(outcome).iter().any(Verdict::is_undecided)
 }
 
 /// Everything that is asked of sakia in this mode and was measured.
@@ -33,10 +58,7 @@ fn left_out(outcome: &Outcome) -> Option<Verdict> {
     let is_sakia = |row: &&Row| row.system.role == Role::Sakia;
     let most = outcome.rows.iter().filter(is_sakia).map(Row::unserved);
     let most = most.fold(0.0, f64::max);
-    (most > 0.0).then(|| Verdict {
-        text: format!("{UNSERVED} {}, at most {}", short(most), short(0.0)),
-        met: false,
-    })
+    (most > 0.0).then(|| Verdict::new(&format!("{UNSERVED} "), most, "", 0.0))
 }
 
 fn against(outcome: &Outcome, figure: Figure, target: Target) -> Option<Verdict> {
@@ -49,15 +71,7 @@ fn against(outcome: &Outcome, figure: Figure, target: Target) -> Option<Verdict>
         Target::Most(most) => (sakia, String::new(), most),
         Target::None => return None,
     };
-    Some(Verdict {
-        text: format!(
-            "{}{}{of}, at most {}",
-            name_of(outcome, figure),
-            short(found),
-            short(most)
-        ),
-        met: found <= most,
-    })
+    Some(Verdict::new(&name_of(outcome, figure), found, &of, most))
 }
 
 /// The best peer costs as much or more, or less by no more than sakia differs from itself. Of a peer the better of its rows counts, and so it does of sakia: by the
@@ -70,16 +84,9 @@ fn beside_peers(outcome: &Outcome, figure: Figure) -> Option<Verdict> {
         true => ("tuned ", outcome.tuned(figure)?),
         false => ("", sakia),
     };
-    let found = sakia / peer;
-    Some(Verdict {
-        text: format!(
-            "{}{which}{} of {name}, at most {}",
-            name_of(outcome, figure),
-            short(found),
-            short(spread)
-        ),
-        met: found <= spread,
-    })
+    let what = format!("{}{which}", name_of(outcome, figure));
+    let of = format!(" of {name}");
+    Some(Verdict::new(&what, sakia / peer, &of, spread))
 }
 
 /// A figure is named unless it is the one that counts.
@@ -98,7 +105,8 @@ mod tests {
     fn texts(outcome: &Outcome) -> Vec<(String, bool)> {
         of(outcome)
             .into_iter()
-            .map(|one| (one.text, one.met))
+            .map(|one| (one.is_met(), one.text))
+            .map(|(met, text)| (text, met))
             .collect()
     }
 
@@ -170,6 +178,24 @@ mod tests {
             with(40.0, 5.0)[3],
             "server_cpu_ns 1.00 of a10, at most 1.00"
         );
+    }
+
+    #[test]
+    fn a_hair_is_undecided_on_either_side() {
+        let with = |cost| is_undecided(&outcome("nop-1", &[("sakia", cost), ("floor", 100.0)]));
+        // It is held to 1.35: 6 % of that are 0.081.
+        for (cost, undecided) in [
+            (126.0, false),
+            (127.5, true),
+            (135.0, true),
+            (142.5, true),
+            (144.0, false),
+        ] {
+            assert_eq!(with(cost), undecided, "{cost}");
+        }
+        let peers = [("sakia", 50.0), ("monoio", 51.0), ("floor", 100.0)];
+        assert!(is_undecided(&outcome("nop-1", &peers)), "beside the peers");
+        assert!(!is_undecided(&outcome("nop-1", &[("floor", 1.0)])));
     }
 
     #[test]
