@@ -176,12 +176,13 @@ mod tests {
         let words = ["nop-1", "--rounds", "2"].map(str::to_owned);
         let plan = Plan::read(&words).unwrap();
         let mut order = Vec::new();
-        run(&plan, plan.modes[0], |system| {
+        let outcome = run(&plan, plan.modes[0], |system| {
             order.push(system.name);
             let cost = if system.name == "floor" { 1.0 } else { 1.35 };
             Some(Ok(vec![("wall_ns".to_owned(), cost)]))
         })
         .unwrap();
+        assert!(outcome.unwrap().went_on);
         let first: Vec<_> = order.chunks(3).map(|round| round[0]).collect();
         let turns = ["sakia", "sakia again", "floor"];
         assert_eq!(first, [turns, turns].concat());

@@ -117,6 +117,8 @@ mod tests {
             texts(&nop),
             [("1.30 of floor, at most 1.35".to_owned(), true)]
         );
+        let just = outcome("nop-1", &[("sakia", 135.0), ("floor", 100.0)]);
+        assert!(of(&just)[0].is_met(), "at most is not less than");
         let rates = [
             ("sakia", 50.0),
             ("floor multishot", 200.0),
