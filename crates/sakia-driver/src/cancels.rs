@@ -14,7 +14,8 @@ use crate::fd::{Descriptor, FdRef};
 use crate::kernel::abi::{IOSQE_CQE_SKIP_SUCCESS, opcode};
 use crate::kernel::{Kernel, Sqe};
 use crate::op::adopt::Adopts;
-use crate::op::lane::{Leftover, Side};
+use crate::op::lane::Side;
+use crate::op::leftover::Leftover;
 use crate::op::table::{Own, Tag};
 use crate::op::{Completion, Holds, Orphan};
 

@@ -8,7 +8,8 @@ use crate::SimConfig;
 use crate::addr::SockAddr;
 use crate::graveyard::{graves, reap};
 use crate::on_model::{Count, driver, file, open, poll, turn};
-use crate::op::lane::{Accepted, Leftover, Side};
+use crate::op::lane::Side;
+use crate::op::leftover::{Accepted, Leftover};
 
 /// A close of a descriptor that the kernel has, as far as the table knows.
 fn pretend(driver: &Driver, raw: RawFd, file: Option<Device>, kind: Kind, awaited: bool) -> usize {

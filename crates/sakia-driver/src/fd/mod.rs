@@ -21,7 +21,8 @@ use crate::driver::Driver;
 use crate::kernel::KernelFd;
 use crate::kernel::call::Call;
 use crate::op::Refusal;
-use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
+use crate::op::leftover::Leftover;
 
 use owned::Owned;
 use slot::Slot;

@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use super::adopt::Adopts;
-use super::lane::{Leftover, Next, Side};
+use super::lane::{Next, Side};
+use super::leftover::Leftover;
 use super::submit::InLane;
 use super::table::{Decision, Own, Settlement, Tag, Woken};
 use super::{Completion, Detached, Holds, Orphan};

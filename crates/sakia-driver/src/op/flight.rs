@@ -10,7 +10,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll, Waker};
 
-use super::lane::Leftover;
+use super::leftover::Leftover;
 use super::submit::{InLane, Sent};
 use super::table::{Abandoned, Polled, Tag};
 use super::{Bare, Completion, Op, Orphan, Refusal, Yields};

@@ -15,13 +15,11 @@ use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
-use super::ancillary::Arrived;
+use super::Detached;
 use super::doubt::InDoubt;
+use super::leftover::{Beside, Leftover};
 use super::table::Tag;
-use super::{Completion, Detached};
-use crate::addr::SockAddr;
 use crate::fd::Kind;
-use crate::kernel::KernelFd;
 use crate::kernel::abi::CQE_F_SOCK_NONEMPTY;
 
 /// What is not longer is a piece of a stream.
@@ -35,99 +33,6 @@ pub enum Side {
     /// What is sent.
     Out,
 }
-
-/// A datagram or a record that arrived for a future that had gone.
-#[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) data: Vec<u8>,
-    pub(crate) from: SockAddr,
-    /// It was longer than the buffer of that future.
-    pub(crate) truncated: bool,
-    pub(crate) beside: Beside,
-}
-
-/// What came beside the bytes of a message.
-#[derive(Debug, Default)]
-pub(crate) struct Beside {
-    pub(crate) arrived: Option<Box<Arrived>>,
-    /// Some of it was cut off.
-    pub(crate) truncated: bool,
-}
-
-impl Beside {
-    pub(crate) fn has_fds(&self) -> bool {
-        let mut numbers = self.arrived.iter().flat_map(|arrived| arrived.numbers());
-        numbers.next().is_some()
-    }
-}
-
-/// Something that arrived for a future that had gone.
-#[derive(Debug)]
-pub enum Leftover {
-    /// Bytes of a stream, from the first one not served yet.
-    #[doc(hidden)]
-    Bytes(Bytes),
-    /// The end of a stream.
-    #[doc(hidden)]
-    End,
-    /// An error that the kernel tells only once.
-    #[doc(hidden)]
-    Error(i32),
-    /// An accepted connection with its peer's address.
-    #[doc(hidden)]
-    Connection(Accepted),
-    /// A whole datagram.
-    #[doc(hidden)]
-    Datagram(Datagram),
-    /// What is known of a write: kept beside the others, not among them.
-    #[doc(hidden)]
-    InDoubt(InDoubt),
-}
-
-impl Leftover {
-    /// What is left of an op that failed: the error, unless it only says that the op was cancelled.
-    pub(crate) fn of_error(done: &Completion) -> Option<Self> {
-        (!done.was_cancelled()).then(|| Self::Error(done.errno()))
-    }
-}
-
-/// A connection that waits to be served.
-#[derive(Debug)]
-pub struct Accepted {
-    pub(crate) fd: KernelFd,
-    pub(crate) peer: SockAddr,
-}
-
-/// Bytes that wait to be served.
-#[derive(Debug)]
-pub struct Bytes {
-    data: Vec<u8>,
-    served: usize,
-    /// What came with the first of them, on a Unix stream. It goes with whoever is served that first one.
-    pub(crate) beside: Beside,
-}
-
-impl Bytes {
-    pub(crate) fn new(data: Vec<u8>) -> Self {
-        Self::with(data, Beside::default())
-    }
-
-    pub(crate) fn with(data: Vec<u8>, beside: Beside) -> Self {
-        Self {
-            data,
-            served: 0,
-            beside,
-        }
-    }
-
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.data[self.served..]
-    }
-}
-
-/// A whole message that waits to be served.
-#[derive(Debug)]
-pub struct Datagram(pub(crate) Message);
 
 /// Who waits in the queue of a lane.
 enum Waiter {
@@ -537,11 +442,10 @@ impl Lane {
         match self.take()? {
             Leftover::Bytes(mut bytes) => {
                 let n = to(bytes.rest());
-                let mut beside = Beside::default();
-                if !peek {
-                    bytes.served += n;
-                    beside = std::mem::take(&mut bytes.beside);
-                }
+                let beside = match peek {
+                    true => Beside::default(),
+                    false => bytes.advance(n),
+                };
                 if !bytes.rest().is_empty() {
                     self.put_back(Leftover::Bytes(bytes));
                 }

@@ -22,6 +22,7 @@ pub(crate) mod future;
 pub(crate) mod held;
 pub(crate) mod lane;
 pub(crate) mod laned;
+pub(crate) mod leftover;
 pub(crate) mod spot;
 pub(crate) mod submit;
 pub(crate) mod table;
@@ -35,8 +36,8 @@ use crate::kernel::KernelFd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::pooled::PooledBuf;
 use ancillary::{Ancillary, Arrived};
-use lane::Leftover;
 use laned::LaneOp;
+use leftover::Leftover;
 
 /// What dropping the future of an op in flight does to the op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

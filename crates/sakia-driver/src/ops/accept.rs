@@ -14,8 +14,9 @@ use crate::kernel::Kernel;
 use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
-use crate::op::lane::{Accepted, Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::{Accepted, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
 /// How long an accept that found no free descriptor waits before it asks once more.

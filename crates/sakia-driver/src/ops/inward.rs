@@ -15,8 +15,9 @@ use super::{Whole, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, Sqe, opcode};
 use crate::kernel::call::Call;
-use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// What kind of stream a read or write goes on with.

@@ -10,8 +10,9 @@ use sakia_buf::BufResult;
 use super::{cancelled, clamp};
 use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The least room that a read is given.

@@ -11,8 +11,9 @@ use super::inward::Stream;
 use super::recv_message::gather;
 use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
-use crate::op::lane::{Bytes, Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`recvv`].

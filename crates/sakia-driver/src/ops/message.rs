@@ -15,8 +15,9 @@ use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
 use crate::op::doubt::Teller;
-use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::Leftover;
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// What the kernel needs beside the data.

@@ -15,8 +15,9 @@ use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::doubt::{InDoubt, Teller};
-use crate::op::lane::{Lane, Leftover, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::Leftover;
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`send`] and [`write()`].

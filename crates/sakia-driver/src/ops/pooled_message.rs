@@ -10,8 +10,9 @@ use crate::addr::SockAddr;
 use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
-use crate::op::lane::{Beside, Datagram, Lane, Leftover, Message};
+use crate::op::lane::Lane;
 use crate::op::laned::Laned;
+use crate::op::leftover::{Beside, Datagram, Leftover, Message};
 use crate::op::{Completion, Yields};
 use crate::pooled::PooledBuf;
 

@@ -16,8 +16,9 @@ use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::ancillary::{Ancillary, Control, hand_over};
-use crate::op::lane::{Beside, Bytes, Datagram, Lane, Leftover, Message, Side};
+use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::leftover::{Beside, Bytes, Datagram, Leftover, Message};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
 /// What a recvmsg(2) tells.

@@ -12,7 +12,8 @@ use crate::fd::Fd;
 use crate::kernel::KernelFd;
 use crate::op::Refusal;
 use crate::op::ancillary::{Ancillary, hand_over};
-use crate::op::lane::{Accepted, Datagram, Leftover, Side};
+use crate::op::lane::Side;
+use crate::op::leftover::{Accepted, Datagram, Leftover};
 
 /// What had arrived on a descriptor for futures that were dropped.
 #[derive(Debug, Default)]

@@ -17,7 +17,8 @@ use crate::kernel::abi::{Sqe, opcode};
 use crate::op::cancel::{Cancellable, Cancelling, Receipt};
 use crate::op::future::Submit;
 use crate::op::held::Held;
-use crate::op::lane::{Bytes, Leftover, Side};
+use crate::op::lane::Side;
+use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The most that is copied of what had arrived.

@@ -1,5 +1,6 @@
 //! Whose turn it is, and what is served from what was kept.
 
+use super::super::leftover::Bytes;
 use super::*;
 
 fn hold(lane: &Lane, pass: &mut Pass) -> bool {

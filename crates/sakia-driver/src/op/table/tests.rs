@@ -22,7 +22,7 @@ impl Wake for Count {
 struct Nothing;
 
 impl Orphan for Nothing {
-    fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
+    fn settle(&mut self, _: &mut Completion) -> Option<super::super::leftover::Leftover> {
         None
     }
 }
@@ -422,7 +422,7 @@ fn what_is_in_flight_when_the_table_goes_is_leaked_and_not_freed() {
         }
     }
     impl Orphan for Freed {
-        fn settle(&mut self, _: &mut Completion) -> Option<super::super::lane::Leftover> {
+        fn settle(&mut self, _: &mut Completion) -> Option<super::super::leftover::Leftover> {
             None
         }
     }
