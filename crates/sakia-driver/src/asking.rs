@@ -42,8 +42,14 @@ impl Driver {
         self.core().kernel.is_this_machine()
     }
 
-    /// Answers a request on the spot.
+    /// Answers a request on the spot. What it is about has been sent all that was written to it before.
     pub(crate) fn call(&self, call: Call<'_>) -> io::Result<u64> {
+        self.uncork();
+        self.ask_kernel(call)
+    }
+
+    /// The same where it does not matter what is held back.
+    pub(crate) fn ask_kernel(&self, call: Call<'_>) -> io::Result<u64> {
         self.core().kernel.call(call)
     }
 }

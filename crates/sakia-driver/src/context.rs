@@ -13,15 +13,17 @@ thread_local! {
 }
 
 /// Gives the place back that a driver took. It lives on the stack of [`Driver::within`] and nowhere else, so guards end in order.
-struct Entered {
+struct Entered<'a> {
+    driver: &'a Driver,
     previous: *const Driver,
 }
 
 impl Driver {
     /// Runs `f` with this driver as the current one of the thread.
     pub fn within<R>(self: &Rc<Self>, f: impl FnOnce() -> R) -> R {
-        let _alive = self.clone();
+        let alive = self.clone();
         let _entered = Entered {
+            driver: &alive,
             previous: CURRENT.with(|current| current.replace(Rc::as_ptr(self))),
         };
         f()
@@ -52,8 +54,10 @@ impl Driver {
     }
 }
 
-impl Drop for Entered {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
+        // Behind the last poll comes no other, perhaps for long.
+        self.driver.uncork();
         let _ = CURRENT.try_with(|current| current.set(self.previous));
     }
 }

@@ -84,7 +84,7 @@ pub struct Driver {
     max_blocking: usize,
     /// Whether somebody else's loop waits for the wake descriptor.
     resting: Cell<bool>,
-    /// Whether a turn has more to begin with than to enter, as most have not: a rest to end, cancels to ask for, buffers to lend. Who makes such a thing says
+    /// Whether a turn has more to begin with than to enter, as most have not: a rest to end, cancels to ask for, buffers to lend, answers to push. Who makes such a thing says
     /// so, and a turn looks here alone.
     errands: Cell<bool>,
     /// Whether descriptors keep the place in the source that asked for them.

@@ -118,8 +118,12 @@ impl Driver {
         ledger.lines.insert(Line { descriptor, since }) as u32
     }
 
-    pub(crate) fn forget_descriptor(&self, line: u32) {
-        self.ledger().lines.remove(line as usize);
+    /// It is closed, or somebody else's, as soon as this has returned. A close would cut off what is held back if there was something unread.
+    #[inline]
+    pub(crate) fn forget_descriptor(&self, descriptor: &Descriptor) {
+        self.uncork();
+        let line = descriptor.ledger.get() as usize;
+        self.ledger().lines.remove(line);
     }
 
     /// Lists every descriptor that this driver owns, its own ring and eventfd among them.

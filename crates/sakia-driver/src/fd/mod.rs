@@ -342,7 +342,7 @@ impl Descriptor {
         if let Some(fd) = self.fd.take() {
             let driver = self.driver();
             self.leave_slot();
-            driver.forget_descriptor(self.ledger.get());
+            driver.forget_descriptor(self);
             let how = driver.how_to_close(self);
             driver.end_descriptor(fd, self.what(), how);
         }
@@ -511,9 +511,7 @@ impl Fd {
         }
         let fd = self.inner.fd.take()?;
         self.inner.leave_slot();
-        self.inner
-            .driver()
-            .forget_descriptor(self.inner.ledger.get());
+        self.inner.driver().forget_descriptor(&self.inner);
         Some(fd)
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Call<'a> {
     SetOption(RawFd, i32, i32, &'a [u8]),
     /// getsockopt(2): level, name, value.
     GetOption(RawFd, i32, i32, &'a mut [u8]),
+    /// ioctl(2) FIONREAD: how many bytes of a stream wait to be read.
+    Unread(RawFd),
     /// recv(2) with MSG_DONTWAIT and the given flags.
     TryRecv(RawFd, &'a mut [u8], i32),
     /// recvfrom(2) with MSG_DONTWAIT and MSG_TRUNC: the answer is the length of the whole datagram.
@@ -115,13 +117,8 @@ pub(crate) fn perform(call: Call<'_>) -> io::Result<u64> {
                 libc::setsockopt(fd, level, name, value.as_ptr().cast(), value.len() as u32)
             })
         }
-        Call::GetOption(fd, level, name, value) => {
-            let mut len = value.len() as libc::socklen_t;
-            // SAFETY: the kernel writes at most `len` bytes to `value`, which is borrowed mutably for the call.
-            retry(|| unsafe {
-                libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len)
-            })
-        }
+        Call::GetOption(fd, level, name, value) => option(fd, level, name, value),
+        Call::Unread(fd) => unread(fd),
         Call::TryRecv(fd, buf, flags) => recv(fd, buf, flags),
         Call::TryRecvFrom(fd, buf, from) => recv_from(fd, buf, from),
         Call::TrySendTo(fd, buf, to) => send_to(fd, buf, to),
@@ -153,6 +150,19 @@ fn socket_pair(kind: i32, ends: &mut [RawFd; 2]) -> io::Result<u64> {
 fn pipe(ends: &mut [RawFd; 2]) -> io::Result<u64> {
     // SAFETY: as for socketpair above.
     retry(|| unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })
+}
+
+fn option(fd: RawFd, level: i32, name: i32, value: &mut [u8]) -> io::Result<u64> {
+    let mut len = value.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `value`, which is borrowed mutably for the call.
+    retry(|| unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &mut len) })
+}
+
+fn unread(fd: RawFd) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: with FIONREAD the kernel writes one int, to `bytes`, which is ours for the whole call.
+    retry(|| unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut bytes) })?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 fn recv(fd: RawFd, buf: &mut [u8], flags: i32) -> io::Result<u64> {

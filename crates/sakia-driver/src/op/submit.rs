@@ -73,10 +73,10 @@ impl Driver {
             // The kernel would try on this thread first, and FUSE's direct reads wait for the server even then.
             sqe.flags |= IOSQE_ASYNC;
         }
-        let answer = if lane.is_some_and(|lane| lane.hot) {
+        let answer = if let Some(lane) = lane.filter(|lane| lane.hot) {
             // A copy is shown to the call, as in the kernel's push.
             let copy = sqe;
-            match self.answer_hot(&copy) {
+            match self.answer_hot(&copy, lane.fd) {
                 Ok(bare) => Some(Sent::Answered(bare)),
                 Err(Miss::Dry) => Some(Sent::Dry),
                 Err(Miss::Passed) => None,

@@ -5,6 +5,7 @@ mod busy;
 mod cancels;
 mod clones;
 mod closes;
+mod cork;
 mod drains;
 mod ends;
 mod forks;

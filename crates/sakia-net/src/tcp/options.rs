@@ -46,6 +46,10 @@ impl TcpStream {
 
     /// Sends small writes at once instead of gathering them (`TCP_NODELAY`).
     ///
+    /// At once is when the task's poll ends, where the stream is read in pieces of at most 16 KiB and some of what had arrived waits to be read: then there
+    /// are more answers to come, and they go out together, 32 KiB at most. A task that computes for long between two answers of one poll has
+    /// the first of them wait for that time, 200 ms at most (send(2) with `MSG_MORE`); `sakia::yield_now` in between sends it.
+    ///
     /// ```
     /// # sakia::Runtime::new().unwrap().block_on(async {
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;

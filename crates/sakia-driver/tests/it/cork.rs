@@ -1,0 +1,221 @@
+//! What is written to a hot stream while more of it waits to be answered goes out together, and never later than its poll.
+
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use sakia_driver::{Driver, Fd, Kind, Park, ops};
+
+use crate::help::{adopt, block_on, driver, end, fork};
+use crate::hot::tells;
+
+/// The length of a message.
+const LEN: usize = 4;
+
+/// A hot stream with TCP_NODELAY or without, in a fresh poll: so many messages wait in it, and its peer has got one byte.
+fn hot(driver: &Rc<Driver>, messages: usize, nodelay: bool) -> (Fd, TcpStream) {
+    hot_of(driver, messages * LEN, nodelay)
+}
+
+fn hot_of(driver: &Rc<Driver>, bytes: usize, nodelay: bool) -> (Fd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let ours = listener.accept().unwrap().0;
+    ours.set_nodelay(nodelay).unwrap();
+    let fd = adopt(driver, ours, Kind::TcpStream);
+    peer.write_all(&vec![7; 1 + bytes]).unwrap();
+    let (n, _) = block_on(driver, ops::recv(&fd, Vec::with_capacity(1)));
+    assert_eq!(n.unwrap(), 1);
+    driver.refill();
+    (fd, peer)
+}
+
+/// The outcome of a future that is over at its first poll.
+fn at_once<F: Future>(work: F) -> F::Output {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it was not answered on the spot"),
+    }
+}
+
+/// Reads a message and sends it back, as an echo does it, all in the poll that goes on.
+fn answer(fd: &Fd, len: usize) {
+    let (n, buf) = at_once(ops::recv(fd, Vec::with_capacity(len)));
+    assert_eq!(n.unwrap(), len);
+    at_once(ops::send_all(fd, buf)).0.unwrap();
+}
+
+/// How much the peer could read now.
+fn arrived(peer: &TcpStream) -> usize {
+    peer.set_nonblocking(true).unwrap();
+    match peer.peek(&mut vec![0; 1 << 17]) {
+        Ok(n) => n,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Two messages of three are answered, and held back; then this happens, within the same poll, and they have to be with the peer.
+///
+/// The second stream is another such one.
+fn pushed_by(what: &str, ending: impl FnOnce(&Rc<Driver>, Fd, &Fd) -> Option<Fd>) {
+    let driver = driver();
+    let (other, _peer) = hot(&driver, 2, true);
+    let (fd, peer) = hot(&driver, 3, true);
+    let fd = driver.within(|| {
+        answer(&fd, LEN);
+        answer(&fd, LEN);
+        assert_eq!(arrived(&peer), 0, "before {what}");
+        let fd = ending(&driver, fd, &other);
+        assert_eq!(arrived(&peer), 2 * LEN, "after {what}");
+        fd
+    });
+    drop((fd, other));
+    end(&driver);
+}
+
+#[test]
+fn what_is_held_back_is_pushed_before_anything_else_happens() {
+    if !tells() {
+        return;
+    }
+    pushed_by("another task's poll", |driver, fd, _| {
+        driver.refill();
+        Some(fd)
+    });
+    pushed_by("a turn", |driver, fd, _| {
+        driver.turn(Park::No, || false).unwrap();
+        Some(fd)
+    });
+    pushed_by("the end of a loop", |driver, fd, _| {
+        driver.within(|| {});
+        Some(fd)
+    });
+    pushed_by("a look from outside", |_, fd, _| {
+        fd.try_as_fd().unwrap();
+        Some(fd)
+    });
+    pushed_by("the answer of another stream", |_, fd, other| {
+        answer(other, LEN);
+        Some(fd)
+    });
+    pushed_by("its release", |_, fd, _| {
+        drop(at_once(ops::release(fd)).unwrap());
+        None
+    });
+    pushed_by("its close", |_, fd, _| {
+        at_once(sakia_driver::close(fd)).unwrap();
+        None
+    });
+}
+
+#[test]
+fn a_stream_that_is_dropped_with_something_unread_has_sent_its_answers_before_it_is_reset() {
+    if !tells() {
+        return;
+    }
+    pushed_by("its drop", |_, fd, _| {
+        drop(fd);
+        None
+    });
+}
+
+#[test]
+fn the_last_answer_pushes_all_by_itself() {
+    if !tells() {
+        return;
+    }
+    let driver = driver();
+    let (fd, mut peer) = hot(&driver, 3, true);
+    driver.within(|| {
+        for arrives in [0, 0, 3 * LEN] {
+            answer(&fd, LEN);
+            assert_eq!(arrived(&peer), arrives);
+        }
+        // It takes what was there, and what comes meanwhile waits.
+        peer.write_all(&[7; LEN]).unwrap();
+        let mut recv = pin!(ops::recv(&fd, Vec::with_capacity(LEN)));
+        let polled = recv.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        assert_eq!(block_on(&driver, recv).0.unwrap(), LEN);
+    });
+    drop(fd);
+    end(&driver);
+}
+
+#[test]
+fn no_more_than_a_piece_is_held_back_or_two_where_others_wait() {
+    if !tells() {
+        return;
+    }
+    const MESSAGE: usize = 4 << 10;
+    for (others, pieces) in [(0, 1), (8, 2)] {
+        let driver = driver();
+        let (fd, peer) = hot_of(&driver, 12 * MESSAGE, true);
+        driver.within(|| {
+            let pairs: Vec<_> = (0..others).map(|_| crate::help::pair(&driver)).collect();
+            let waiting = pairs
+                .iter()
+                .map(|(fd, _)| ops::recv(fd, Vec::with_capacity(1)));
+            let mut waiting: Vec<_> = waiting.map(Box::pin).collect();
+            for recv in &mut waiting {
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(recv.as_mut().poll(cx).is_pending());
+            }
+            for _ in 1..4 * pieces {
+                answer(&fd, MESSAGE);
+            }
+            assert_eq!(arrived(&peer), 0);
+            answer(&fd, MESSAGE);
+            assert_eq!(arrived(&peer), 4 * pieces * MESSAGE);
+        });
+        drop(fd);
+        end(&driver);
+    }
+}
+
+#[test]
+fn without_tcp_nodelay_nothing_is_held_back_but_by_the_kernel() {
+    if !tells() {
+        return;
+    }
+    let driver = driver();
+    let (fd, peer) = hot(&driver, 3, false);
+    driver.within(|| {
+        answer(&fd, LEN);
+        assert_eq!(arrived(&peer), LEN);
+    });
+    drop(fd);
+    end(&driver);
+}
+
+#[test]
+fn a_forked_child_pushes_nothing_of_its_parents() {
+    if !tells() {
+        return;
+    }
+    let driver = driver();
+    let (fd, mut peer) = hot(&driver, 3, true);
+    driver.within(|| {
+        answer(&fd, LEN);
+        let child = fork(|| {
+            driver.refill();
+            0
+        });
+        assert_eq!(child, 0);
+        assert_eq!(arrived(&peer), 0);
+        driver.refill();
+    });
+    peer.set_nonblocking(false).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let mut got = [0; LEN];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(got, [7; LEN]);
+    drop(fd);
+    end(&driver);
+}
