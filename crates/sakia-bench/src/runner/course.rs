@@ -10,9 +10,9 @@ use super::systems::{Role, SAKIA_TUNED, System};
 use super::verdict;
 
 /// Who goes on has so many times the asked rounds in the end.
-pub const TIMES: usize = 3;
+pub const TIMES: usize = 2;
 /// A peer that costs at most so much of the cheapest may turn out to be the cheapest.
-pub const ALONG: f64 = 1.10;
+pub const ALONG: f64 = 1.05;
 
 /// One measure of a system; `None` if the run was interrupted.
 type Measured = Option<Result<Figures, String>>;
@@ -127,15 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_undecided_goes_on_to_three_times_the_rounds() {
+    fn what_is_undecided_goes_on_to_twice_the_rounds() {
         let with = |sakia: f64| {
             let cost = move |name: &str| if name == "floor" { 100.0 } else { sakia };
             course("nop-1 --rounds 3", cost)
         };
         // It is held to 1.35 of the floor.
         let all = |rounds| ["sakia", "sakia again", "floor"].map(|name| (name, rounds));
-        for near in [130.0, 134.9, 135.1, 140.0] {
-            assert_eq!(with(near), all(9), "{near}");
+        for near in [131.0, 134.9, 135.1, 139.0] {
+            assert_eq!(with(near), all(6), "{near}");
         }
         for far in [100.0, 120.0, 150.0] {
             assert_eq!(with(far), all(3), "{far}");
@@ -148,11 +148,11 @@ mod tests {
             name if name.starts_with("sakia") => 100.0,
             "floor" | "plain calls" => 95.0,
             "monoio" => 150.0,
-            "monoio tuned" => 164.0,
+            "monoio tuned" => 157.0,
             _ => 170.0,
         };
         let all = course("read-32 --rounds 2 --peers", cost);
-        let (on, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, rounds)| *rounds == 6);
+        let (on, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, rounds)| *rounds == 4);
         let on: Vec<_> = on.iter().map(|(name, _)| *name).collect();
         let expected = ["sakia", "sakia again", "floor", "monoio", "monoio tuned"];
         assert_eq!(on, expected);
@@ -185,14 +185,14 @@ mod tests {
         assert!(outcome.unwrap().went_on);
         let first: Vec<_> = order.chunks(3).map(|round| round[0]).collect();
         let turns = ["sakia", "sakia again", "floor"];
-        assert_eq!(first, [turns, turns].concat());
+        assert_eq!(first, [turns[0], turns[1], turns[2], turns[0]]);
     }
 
     #[test]
     fn an_interrupt_ends_it_in_any_round() {
         let words = ["nop-1", "--rounds", "2"].map(str::to_owned);
         let plan = Plan::read(&words).unwrap();
-        for many in [0, 5, 6, 17] {
+        for many in [0, 5, 6, 11] {
             let mut left = many;
             let outcome = run(&plan, plan.modes[0], |system| {
                 left = usize::checked_sub(left, 1)?;
@@ -207,7 +207,7 @@ mod tests {
     fn a_peer_is_along_by_any_figure_that_is_asked() {
         let rates = ["sakia", "sakia tuned", "a10", "monoio", "smol", "epoll"];
         let mut echo = outcome("echo-1-64-1", &rates.map(|name| (name, 100.0)));
-        for (at, (rate, cpu)) in [(1.0, 1.0), (1.0, 1.0), (100.0, 100.0), (80.0, 105.0)]
+        for (at, (rate, cpu)) in [(1.0, 1.0), (1.0, 1.0), (100.0, 100.0), (80.0, 104.0)]
             .into_iter()
             .chain([(80.0, 120.0), (100.0, 100.0)])
             .enumerate()
