@@ -44,7 +44,7 @@ impl Driver {
 
     /// Answers a request on the spot. What it is about has been sent all that was written to it before.
     pub(crate) fn call(&self, call: Call<'_>) -> io::Result<u64> {
-        self.uncork();
+        self.end_visit();
         self.ask_kernel(call)
     }
 

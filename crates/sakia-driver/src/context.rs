@@ -57,7 +57,7 @@ impl Driver {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // Behind the last poll comes no other, perhaps for long.
-        self.driver.uncork();
+        self.driver.end_visit();
         let _ = CURRENT.try_with(|current| current.set(self.previous));
     }
 }

@@ -134,6 +134,13 @@ pub(crate) fn raise_nofile() -> io::Result<()> {
     ))
 }
 
+/// Has this called when the process exits, on the thread that ends it.
+pub(crate) fn at_exit(action: extern "C" fn()) {
+    // SAFETY: atexit(3) keeps the address of a function, which is there for as long as this code is: where it lies in a library that is unloaded, the C library calls
+    // it then, and not later. That there is no room for one more is not told: what it does is a favour.
+    unsafe { libc::atexit(action) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,6 +36,7 @@ impl Driver {
             // The next turn tells that the ring is dead.
             return refusal == Refusal::Lost;
         }
+        self.end_visit();
         self.unparker_ref().awake();
         let fetches = {
             let core = &mut *self.core();

@@ -110,7 +110,7 @@ impl Driver {
     #[inline(never)]
     fn run_errands(&self) {
         self.errands.set(false);
-        self.uncork();
+        self.end_visit();
         self.rise();
         self.sweep_cancels();
         self.refill_buffers();

@@ -121,7 +121,7 @@ impl Driver {
     /// It is closed, or somebody else's, as soon as this has returned. A close would cut off what is held back if there was something unread.
     #[inline]
     pub(crate) fn forget_descriptor(&self, descriptor: &Descriptor) {
-        self.uncork();
+        self.end_visit_of(descriptor.raw());
         let line = descriptor.ledger.get() as usize;
         self.ledger().lines.remove(line);
     }

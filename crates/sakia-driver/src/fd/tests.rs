@@ -35,7 +35,6 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         known.fin.set(true);
         known.lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
         known.lane(Side::In).note_room(1);
-        known.lane(Side::In).unread().set(1);
         assert!(known.lane(Side::In).is_hot());
         first.inner().handles.set(2);
         drop(Fd {
@@ -52,7 +51,6 @@ fn the_record_of_a_descriptor_that_has_ended_serves_the_next_one_and_remembers_n
         assert_eq!((inner.places.get(), inner.served.get()), (None, None));
         let more = inner.lane(Side::In).has_more();
         assert_eq!((inner.fin.get(), more), (false, false));
-        assert_eq!(inner.lane(Side::In).unread().known(), None);
         inner.lane(Side::In).note_more(CQE_F_SOCK_NONEMPTY);
         assert!(!inner.lane(Side::In).is_hot(), "of how it is read");
         inner.lane(Side::In).note_more(0);

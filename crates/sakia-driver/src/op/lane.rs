@@ -83,36 +83,6 @@ pub(crate) enum Pass {
     Left,
 }
 
-/// How many bytes a stream has for its reader: a number that was asked for, less what was read since. Four bytes, for each connection has one.
-pub(crate) struct Unread(Cell<u32>);
-
-impl Unread {
-    /// Nobody has asked.
-    const UNKNOWN: u32 = u32::MAX;
-
-    #[inline]
-    pub(crate) fn known(&self) -> Option<u32> {
-        let known = self.0.get();
-        (known != Self::UNKNOWN).then_some(known)
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, unread: u32) {
-        self.0.set(unread.min(Self::UNKNOWN - 1));
-    }
-
-    #[inline]
-    pub(crate) fn forget(&self) {
-        self.0.set(Self::UNKNOWN);
-    }
-}
-
-impl Default for Unread {
-    fn default() -> Self {
-        Self(Cell::new(Self::UNKNOWN))
-    }
-}
-
 /// One direction of one descriptor.
 #[derive(Default)]
 pub struct Lane {
@@ -121,8 +91,6 @@ pub struct Lane {
     more: Cell<bool>,
     /// Whether it had room for little, so that much will be read in pieces.
     pieces: Cell<bool>,
-    /// How many bytes are there to be read, as far as this is known: there may be more by now.
-    unread: Unread,
     /// Its tag, which is never zero: so it takes eight bytes.
     orphan: Cell<Option<NonZeroU64>>,
     /// Boxed, because an idle connection has none of it.
@@ -137,12 +105,10 @@ impl Lane {
             held,
             more,
             pieces,
-            unread,
             orphan,
             cold,
         } = self;
         [held, more, pieces].iter().for_each(|flag| flag.set(false));
-        unread.forget();
         orphan.set(None);
         if cold.get_mut().is_some() {
             *cold = RefCell::default();
@@ -352,19 +318,6 @@ impl Lane {
     #[inline]
     pub(crate) fn note_more(&self, flags: u32) {
         self.more.set(flags & CQE_F_SOCK_NONEMPTY != 0);
-    }
-
-    /// Notes that there is something to be read, of which it is not known how much.
-    #[inline]
-    pub(crate) fn note_arrival(&self) {
-        self.more.set(true);
-        self.unread.forget();
-    }
-
-    /// How much there is to be read.
-    #[inline]
-    pub(crate) fn unread(&self) -> &Unread {
-        &self.unread
     }
 
     /// Notes how much room the receive has that is about to be submitted.

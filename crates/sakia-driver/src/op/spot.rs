@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use self::cork::Cork;
+use self::cork::Visit;
 use super::Bare;
 use crate::driver::Driver;
 use crate::fd::{Descriptor, FdRef, Kind};
@@ -31,7 +31,7 @@ const SHORT: u32 = 1024;
 pub(crate) struct Spot {
     budget: Cell<u32>,
     answers: Cell<u64>,
-    cork: Cork,
+    visit: Visit,
     /// Whether the kernel below is a ring, which is entered once for many.
     has_ring: bool,
     /// Since the last turn, and before it.
@@ -47,7 +47,7 @@ impl Spot {
         Self {
             budget: Cell::default(),
             answers: Cell::default(),
-            cork: Cork::default(),
+            visit: Visit::default(),
             has_ring,
             passed: Cell::default(),
             passed_before: Cell::default(),
@@ -97,7 +97,7 @@ impl Driver {
     /// Who never says so has every op go by the ring.
     #[inline]
     pub fn refill(&self) {
-        self.uncork();
+        self.end_visit();
         self.spot().budget.set(BUDGET);
     }
 

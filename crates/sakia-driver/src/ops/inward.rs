@@ -13,7 +13,7 @@ use super::course::Course;
 use super::poll::asks_for_something;
 use super::{Whole, cancelled, clamp};
 use crate::fd::{Fd, FdRef};
-use crate::kernel::abi::{Sqe, opcode};
+use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::lane::{Lane, Side};
 use crate::op::laned::{LaneOp, Laned, Step};
@@ -185,7 +185,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
         lane.note_room(self.capacity - self.filled);
         if self.round == Round::Told {
             // So it is hot again, whatever the answer's flags were.
-            lane.note_arrival();
+            lane.note_more(CQE_F_SOCK_NONEMPTY);
         }
         self.lent = std::ptr::null_mut();
     }

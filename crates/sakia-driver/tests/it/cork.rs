@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sakia_driver::{Driver, Fd, Kind, Park, ops};
 
-use crate::help::{adopt, block_on, driver, end, fork};
+use crate::help::{adopt, block_on, driver, end, fork, refuse};
 use crate::hot::tells;
 
 /// The length of a message.
@@ -91,6 +91,10 @@ fn what_is_held_back_is_pushed_before_anything_else_happens() {
         driver.turn(Park::No, || false).unwrap();
         Some(fd)
     });
+    pushed_by("a rest", |driver, fd, _| {
+        driver.rest(|| false);
+        Some(fd)
+    });
     pushed_by("the end of a loop", |driver, fd, _| {
         driver.within(|| {});
         Some(fd)
@@ -99,7 +103,7 @@ fn what_is_held_back_is_pushed_before_anything_else_happens() {
         fd.try_as_fd().unwrap();
         Some(fd)
     });
-    pushed_by("the answer of another stream", |_, fd, other| {
+    pushed_by("a read of another stream", |_, fd, other| {
         answer(other, LEN);
         Some(fd)
     });
@@ -136,12 +140,12 @@ fn the_last_answer_pushes_all_by_itself() {
             answer(&fd, LEN);
             assert_eq!(arrived(&peer), arrives);
         }
-        // It takes what was there, and what comes meanwhile waits.
-        peer.write_all(&[7; LEN]).unwrap();
-        let mut recv = pin!(ops::recv(&fd, Vec::with_capacity(LEN)));
-        let polled = recv.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending());
-        assert_eq!(block_on(&driver, recv).0.unwrap(), LEN);
+        // What comes meanwhile is asked for anew.
+        peer.write_all(&[7; 2 * LEN]).unwrap();
+        for arrives in [3 * LEN, 5 * LEN] {
+            answer(&fd, LEN);
+            assert_eq!(arrived(&peer), arrives);
+        }
     });
     drop(fd);
     end(&driver);
@@ -218,4 +222,94 @@ fn a_forked_child_pushes_nothing_of_its_parents() {
     assert_eq!(got, [7; LEN]);
     drop(fd);
     end(&driver);
+}
+
+#[test]
+fn who_exits_in_the_poll_has_sent_its_answers() {
+    if !tells() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let mut peer = listener.accept().unwrap().0;
+        peer.write_all(&[7; 1 + 3 * LEN]).unwrap();
+        let mut got = [0; LEN];
+        peer.read_exact(&mut got).map(|()| got)
+    });
+    fork(|| {
+        let driver = driver();
+        let ours = TcpStream::connect(address).unwrap();
+        ours.set_nodelay(true).unwrap();
+        let fd = adopt(&driver, ours, Kind::TcpStream);
+        block_on(&driver, ops::recv(&fd, Vec::with_capacity(1)))
+            .0
+            .unwrap();
+        driver.refill();
+        driver.within(|| {
+            answer(&fd, LEN);
+            std::process::exit(0);
+        })
+    });
+    assert_eq!(peer.join().unwrap().unwrap(), [7; LEN]);
+}
+
+#[test]
+fn what_is_there_is_read_though_the_socket_is_to_wait_for_more() {
+    let driver = driver();
+    let (fd, _peer) = hot(&driver, 3, true);
+    fd.set_option(libc::SOL_SOCKET, libc::SO_RCVLOWAT, 2 * LEN as i32)
+        .unwrap();
+    for _ in 0..3 {
+        let (n, _) = block_on(&driver, ops::recv(&fd, Vec::with_capacity(LEN)));
+        assert_eq!(n.unwrap(), LEN);
+        driver.refill();
+    }
+    drop(fd);
+    end(&driver);
+}
+
+#[test]
+fn what_is_known_of_one_stream_is_not_said_of_another() {
+    if !tells() {
+        return;
+    }
+    let driver = driver();
+    let (long, long_peer) = hot(&driver, 9, true);
+    let (short, short_peer) = hot(&driver, 2, true);
+    driver.within(|| {
+        answer(&long, LEN);
+        at_once(ops::send_all(&short, vec![7; LEN])).0.unwrap();
+        assert_eq!((arrived(&long_peer), arrived(&short_peer)), (0, LEN));
+        driver.refill();
+        assert_eq!(arrived(&long_peer), LEN);
+        answer(&short, LEN);
+        answer(&short, LEN);
+        assert_eq!(arrived(&short_peer), 3 * LEN, "that was the last");
+    });
+    drop((long, short));
+    end(&driver);
+}
+
+#[test]
+fn where_the_push_is_refused_nothing_is_held_back_any_more() {
+    if !tells() {
+        return;
+    }
+    // The filter is this thread's, which ends with the test.
+    std::thread::spawn(|| {
+        let driver = driver();
+        let (fd, peer) = hot(&driver, 9, true);
+        refuse(libc::SYS_setsockopt);
+        driver.within(|| {
+            answer(&fd, LEN);
+            driver.refill();
+            answer(&fd, LEN);
+            assert_eq!(arrived(&peer), 2 * LEN);
+        });
+        drop(fd);
+        end(&driver);
+    })
+    .join()
+    .unwrap();
 }

@@ -480,6 +480,11 @@ unsafe impl Op for OwnSend {
 
 /// Has recvfrom(2), which is what recv(2) calls, fail with EPERM for the rest of this thread's life.
 pub fn refuse_receives() {
+    refuse(libc::SYS_recvfrom);
+}
+
+/// Has a system call fail with EPERM for the rest of this thread's life.
+pub fn refuse(call: libc::c_long) {
     let line = |code: u32, jump_if_not: u8, value: u32| libc::sock_filter {
         code: code as u16,
         jt: 0,
@@ -490,11 +495,7 @@ pub fn refuse_receives() {
     // The number of the system call is the first word of seccomp_data.
     let mut lines = [
         line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        line(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            1,
-            libc::SYS_recvfrom as u32,
-        ),
+        line(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
         line(libc::BPF_RET | libc::BPF_K, 0, refused),
         line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
     ];

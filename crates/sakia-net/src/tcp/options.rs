@@ -46,9 +46,10 @@ impl TcpStream {
 
     /// Sends small writes at once instead of gathering them (`TCP_NODELAY`).
     ///
-    /// At once is when the task's poll ends, where the stream is read in pieces of at most 16 KiB and some of what had arrived waits to be read: then there
-    /// are more answers to come, and they go out together, 32 KiB at most. A task that computes for long between two answers of one poll has
-    /// the first of them wait for that time, 200 ms at most (send(2) with `MSG_MORE`); `sakia::yield_now` in between sends it.
+    /// At once is when the task's poll has ended, where that task reads the stream in pieces of at most 16 KiB and some of what has arrived waits to be read: then
+    /// there are more answers to come, and they go out together, 32 KiB at most (send(2) with `MSG_MORE`). A task that computes for long between
+    /// two answers of one poll has the first of them wait for that time, or until the kernel sends it by itself after a retransmission timeout (200 ms
+    /// and more); `yield_now` in between sends it. exit(3) in that poll sends it too; a process that is killed, or aborts, takes it along.
     ///
     /// ```
     /// # sakia::Runtime::new().unwrap().block_on(async {

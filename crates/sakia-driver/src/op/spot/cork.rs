@@ -1,62 +1,90 @@
 //! Answers that go out together: what is written to a hot stream while there is more of it to be answered is held back by the kernel (MSG_MORE), as what came together
 //! is answered together. A sender that is woken once for all of it makes one thing of its next messages, too.
 //!
-//! It is held back for no longer than the poll in which it was written, and never more than a piece of it, so that who is alone reads the first answers while the last
-//! are made; or two, where others wait for their turn meanwhile. Most is pushed by a send behind it that holds nothing back,
-//! which is that of the last answer; the rest by the driver, before it does anything else: another task's poll, a turn, a call, the descriptor's end. What the kernel holds
-//! back is in the socket, as all that a write has answered is: a process that is killed in that poll leaves it to the kernel.
+//! It is held back until the next task's poll or the next turn, and never more than a piece of it, so that who is alone reads the first answers while the last are made;
+//! or two, where others wait for their turn meanwhile. Most is pushed by a send behind it that holds nothing back, which is that of the last answer; the rest by the
+//! driver, before another task is polled, before a turn, a rest, a call, the end of the loop or of the descriptor, and as the process exits. One that is killed, or
+//! aborts, has it in its socket, where a close with something unread throws it away.
 //!
-//! Only of TCP with TCP_NODELAY: to set that once more is what pushes, and whoever has not set it lets the kernel hold back anyway. And not where
-//! something lies over TCP (TLS in the kernel makes records of what it is given, and does not end them for the sake of that option).
+//! Only of TCP with TCP_NODELAY, for whoever has not set it lets the kernel hold back anyway, and without TCP_CORK: to take that off is what pushes. And not where something
+//! lies over TCP: TLS in the kernel makes records of what it is given, and does not end them for the sake of that option.
 
 use std::cell::Cell;
 use std::os::fd::RawFd;
+use std::sync::Once;
 
-use super::super::lane::{PIECE, Side};
+use super::super::lane::PIECE;
 use crate::driver::Driver;
 use crate::fd::{Descriptor, Kind};
+use crate::host;
 use crate::kernel::Sqe;
 use crate::kernel::call::Call;
 
 /// What may stand beside MSG_MORE.
 const PLAIN: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-
 /// With more ops in flight than these a stream is not alone: a listener's accept, a watch, whatever a small server keeps.
 const ALONE: usize = 4;
+/// No stream.
+const NONE: RawFd = -1;
 
-/// A stream of which something is held back, and how much at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    fd: RawFd,
-    bytes: u32,
+/// The stream that this poll has read on the spot last. What is known of it holds for this poll: in another somebody else may have read.
+#[derive(Debug)]
+pub(super) struct Visit {
+    fd: Cell<RawFd>,
+    /// How many bytes it has at least.
+    unread: Cell<u32>,
+    /// How many are held back at most.
+    held: Cell<u32>,
+    /// Whether the push is refused here.
+    refused: Cell<bool>,
 }
 
-/// The one stream of which something is held back, if there is one.
-#[derive(Debug, Default)]
-pub(super) struct Cork(Cell<Option<Held>>);
+impl Default for Visit {
+    fn default() -> Self {
+        Self {
+            fd: Cell::new(NONE),
+            unread: Cell::default(),
+            held: Cell::default(),
+            refused: Cell::default(),
+        }
+    }
+}
 
 impl Driver {
-    /// A send of a hot stream as it is to be made, and what is held back behind it.
-    pub(super) fn cork(&self, sqe: &Sqe, fd: &Descriptor) -> (Sqe, Option<Held>) {
-        let before = match self.spot().cork.0.get() {
-            Some(held) if held.fd == sqe.fd => held.bytes,
-            Some(_) => {
-                self.uncork_now();
-                0
-            }
-            None => 0,
-        };
-        let bytes = before + sqe.len;
-        let more = fd.lane(Side::In).unread().known();
-        let fits = more.is_some_and(|unread| unread > 0) && self.may_hold(bytes as usize);
+    /// A receive on the spot has filled its buffer, of this length.
+    pub(super) fn note_read(&self, fd: &Descriptor, len: u32) {
+        let visit = &self.spot().visit;
+        if visit.fd.get() != fd.raw() {
+            self.end_visit();
+            visit.fd.set(fd.raw());
+        }
+        visit.unread.set(match visit.unread.get() {
+            0 => self.asks_how_much(fd),
+            before => before.saturating_sub(len),
+        });
+    }
+
+    /// How much a stream has. What does not tell has nothing.
+    fn asks_how_much(&self, fd: &Descriptor) -> u32 {
+        let told = self.ask_kernel(Call::Unread(fd.raw()));
+        told.map_or(0, |bytes| bytes.try_into().unwrap_or(u32::MAX))
+    }
+
+    /// A send of a hot stream as it is to be made, and how much is held back behind it.
+    pub(super) fn cork(&self, sqe: &Sqe, fd: &Descriptor) -> (Sqe, u32) {
+        let visit = &self.spot().visit;
+        let bytes = visit.held.get() + sqe.len;
+        let more = visit.fd.get() == sqe.fd && visit.unread.get() > 0;
         let plain = sqe.op_flags.cast_signed() & !PLAIN == 0;
-        if !fits || !plain || before == 0 && !self.may_cork(fd) {
-            return (*sqe, None);
+        if !more || !plain || !self.may_hold(bytes as usize) {
+            return (*sqe, 0);
+        }
+        if visit.held.get() == 0 && !self.may_cork(fd) {
+            return (*sqe, 0);
         }
         let mut sqe = *sqe;
         sqe.op_flags |= libc::MSG_MORE.cast_unsigned();
-        let held = Held { fd: sqe.fd, bytes };
-        (sqe, Some(held))
+        (sqe, bytes)
     }
 
     #[inline]
@@ -64,33 +92,48 @@ impl Driver {
         bytes < PIECE || bytes < 2 * PIECE && self.in_flight() > ALONE
     }
 
-    /// A send was made, and this is held back now.
+    /// A send to this one was made, and so much is held back now.
     #[inline]
-    pub(super) fn note_cork(&self, held: Option<Held>) {
-        self.spot().cork.0.set(held);
-        if held.is_some() {
-            self.note_errand();
+    pub(super) fn note_cork(&self, fd: RawFd, held: u32) {
+        let visit = &self.spot().visit;
+        if visit.fd.get() == fd {
+            visit.held.set(held);
+            if held > 0 {
+                self.note_errand();
+            }
         }
     }
 
-    /// Pushes what is held back, if anything is.
+    /// Ends the visit of a stream, if there is one, and pushes what is held back.
     #[inline]
-    pub(crate) fn uncork(&self) {
-        if self.spot().cork.0.get().is_some() {
-            self.uncork_now();
+    pub(crate) fn end_visit(&self) {
+        if self.spot().visit.fd.get() != NONE {
+            self.end_visit_now();
         }
     }
 
-    #[cold]
-    fn uncork_now(&self) {
+    /// The same if it is of this one.
+    #[inline]
+    pub(crate) fn end_visit_of(&self, fd: RawFd) {
+        if self.spot().visit.fd.get() == fd {
+            self.end_visit_now();
+        }
+    }
+
+    #[inline(never)]
+    fn end_visit_now(&self) {
+        let visit = &self.spot().visit;
+        let (fd, held) = (visit.fd.replace(NONE), visit.held.replace(0));
+        visit.unread.set(0);
         // In a forked child the stream is its parent's.
-        if let Some(held) = self.spot().cork.0.take()
-            && !self.is_forked()
-        {
-            let on = 1i32.to_ne_bytes();
-            let push = Call::SetOption(held.fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &on);
-            // It fails if the connection has: then there is nobody to push to.
-            let _ = self.ask_kernel(push);
+        if held == 0 || self.is_forked() {
+            return;
+        }
+        let off = 0i32.to_ne_bytes();
+        let push = Call::SetOption(fd, libc::IPPROTO_TCP, libc::TCP_CORK, &off);
+        if self.ask_kernel(push).is_err() {
+            // A filter: the kernel sends it by itself after some 200 ms, but not again. Or the stream has failed, and others will not.
+            visit.refused.set(true);
         }
     }
 
@@ -101,7 +144,23 @@ impl Driver {
             let option = Call::GetOption(fd.raw(), libc::IPPROTO_TCP, name, &mut value);
             self.ask_kernel(option).is_ok() && value != [0; 4]
         };
-        fd.kind() == Kind::TcpStream && is_set(libc::TCP_NODELAY) && !is_set(libc::TCP_ULP)
+        let may = fd.kind() == Kind::TcpStream
+            && !self.spot().visit.refused.get()
+            && is_set(libc::TCP_NODELAY)
+            && !is_set(libc::TCP_CORK)
+            && !is_set(libc::TCP_ULP);
+        if may {
+            static ONCE: Once = Once::new();
+            ONCE.call_once(|| host::at_exit(push_at_exit));
+        }
+        may
+    }
+}
+
+/// exit(3) in a task ends its poll, too.
+extern "C" fn push_at_exit() {
+    if let Some(driver) = Driver::current() {
+        driver.end_visit();
     }
 }
 
@@ -120,14 +179,20 @@ mod tests {
             let option = Call::SetOption(fd.inner().raw(), libc::IPPROTO_TCP, name, &value);
             driver.call(option).expect("it is a socket");
         };
-        set(libc::TCP_NODELAY, 1i32.to_ne_bytes());
+        let (on, off) = (1i32.to_ne_bytes(), [0; 4]);
+        set(libc::TCP_NODELAY, on);
         assert!(!driver.may_cork(fd.inner()), "it is no stream yet");
         fd.set_kind(Kind::TcpStream);
         assert!(driver.may_cork(fd.inner()));
-        set(libc::TCP_ULP, *b"tls\0");
-        assert!(!driver.may_cork(fd.inner()), "TLS lies over it");
-        set(libc::TCP_ULP, [0; 4]);
-        set(libc::TCP_NODELAY, [0; 4]);
+        for (name, value) in [(libc::TCP_ULP, *b"tls\0"), (libc::TCP_CORK, on)] {
+            set(name, value);
+            assert!(!driver.may_cork(fd.inner()), "{name}");
+            set(name, off);
+        }
+        set(libc::TCP_NODELAY, off);
         assert!(!driver.may_cork(fd.inner()), "it has no TCP_NODELAY");
+        set(libc::TCP_NODELAY, on);
+        driver.spot().visit.refused.set(true);
+        assert!(!driver.may_cork(fd.inner()), "the push was refused");
     }
 }
