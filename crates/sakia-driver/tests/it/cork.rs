@@ -11,7 +11,7 @@ use std::time::Duration;
 use sakia_driver::{Driver, Fd, Kind, Park, ops};
 
 use crate::help::{adopt, block_on, driver, end, fork, refuse};
-use crate::hot::tells;
+use crate::hot::{hot_with, tells};
 
 /// The length of a message.
 const LEN: usize = 4;
@@ -22,16 +22,7 @@ fn hot(driver: &Rc<Driver>, messages: usize, nodelay: bool) -> (Fd, TcpStream) {
 }
 
 fn hot_of(driver: &Rc<Driver>, bytes: usize, nodelay: bool) -> (Fd, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let ours = listener.accept().unwrap().0;
-    ours.set_nodelay(nodelay).unwrap();
-    let fd = adopt(driver, ours, Kind::TcpStream);
-    peer.write_all(&vec![7; 1 + bytes]).unwrap();
-    let (n, _) = block_on(driver, ops::recv(&fd, Vec::with_capacity(1)));
-    assert_eq!(n.unwrap(), 1);
-    driver.refill();
-    (fd, peer)
+    hot_with(driver, &vec![7; 1 + bytes], nodelay)
 }
 
 /// The outcome of a future that is over at its first poll.

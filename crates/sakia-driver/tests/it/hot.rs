@@ -26,12 +26,19 @@ pub fn tells() -> bool {
 
 /// A connection of the driver's and its peer, which sends that much at once; one byte of it is read.
 fn hot(driver: &Rc<Driver>, sent: &[u8]) -> (Fd, TcpStream) {
+    hot_with(driver, sent, false)
+}
+
+/// The same with TCP_NODELAY on the driver's side, or without.
+pub fn hot_with(driver: &Rc<Driver>, sent: &[u8], nodelay: bool) -> (Fd, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
     peer.set_nodelay(true).unwrap();
-    let fd = adopt(driver, listener.accept().unwrap().0, Kind::TcpStream);
+    let ours = listener.accept().unwrap().0;
+    ours.set_nodelay(nodelay).unwrap();
+    let fd = adopt(driver, ours, Kind::TcpStream);
     peer.write_all(sent).unwrap();
     let (n, buf) = block_on(driver, ops::recv(&fd, Vec::with_capacity(1)));
     assert_eq!((n.unwrap(), &buf[..]), (1, &sent[..1]));
