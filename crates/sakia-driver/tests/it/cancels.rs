@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -81,17 +83,25 @@ fn an_op_that_was_not_submitted_is_cancelled_without_the_kernel() {
 #[test]
 fn reads_cancelled_while_the_peer_writes_lose_and_double_nothing() {
     const BYTES: usize = 20_000;
+    const BURST: usize = 64;
     let driver = driver();
     let (ours, mut peer) = pair(&driver);
     let numbers: Vec<u8> = (0..BYTES).map(|n| (n % 251) as u8).collect();
     let sent = numbers.clone();
+    // The writer now and then waits for a cancelled read: a fast one would never let the reader run dry.
+    let cancelled = Arc::new(AtomicUsize::new(0));
+    let seen = cancelled.clone();
     let writer = std::thread::spawn(move || {
-        for piece in sent.chunks(7) {
+        for (n, piece) in sent.chunks(7).enumerate() {
+            let before = seen.load(Relaxed);
+            while n % BURST == 0 && seen.load(Relaxed) == before {
+                std::thread::yield_now();
+            }
             peer.write_all(piece).unwrap();
             std::thread::yield_now();
         }
     });
-    let (mut got, mut cancelled, mut round) = (Vec::new(), 0, 0);
+    let (mut got, mut round) = (Vec::new(), 0);
     while got.len() < BYTES {
         round += 1;
         let mut read = ops::recv(&ours, Vec::with_capacity(5));
@@ -112,12 +122,16 @@ fn reads_cancelled_while_the_peer_writes_lose_and_double_nothing() {
         match block_on(&driver, read.cancel()) {
             Receipt::Completed(Ok(0), _) => panic!("the end after {} bytes", got.len()),
             Receipt::Completed(n, buf) => got.extend_from_slice(&buf[..n.unwrap()]),
-            Receipt::Cancelled(buf) => cancelled += usize::from(buf.is_empty()),
+            Receipt::Cancelled(buf) => {
+                assert!(buf.is_empty());
+                cancelled.fetch_add(1, Relaxed);
+            }
         }
     }
     writer.join().unwrap();
     assert!(got == numbers, "{} of {BYTES} bytes", got.len());
-    assert!(cancelled > 0, "or nothing was tried");
+    let bursts = BYTES.div_ceil(7).div_ceil(BURST);
+    assert!(cancelled.load(Relaxed) >= bursts, "or nothing was tried");
     drop(ours);
     end(&driver);
 }
