@@ -168,7 +168,7 @@ pub fn source(plan: &Plan, begin: &Machine) -> String {
 pub fn markdown(plan: &Plan, begin: &Machine, end: &Machine, all: &[Outcome]) -> String {
     let mut text = format!(
         "# Benchmarks\n\n\
-         Written by `{}`; nothing in it is by hand. Figures are medians of {} interleaved rounds (of memory, which does not waver, there is one), with the least \
+         Written by `{}`; nothing in it is by hand. Figures are medians of {} interleaved rounds, each in an order of its own (of memory, which does not waver, there is one), with the least \
          and the most; ratios are of costs (less is better; the cost of a rate is one over it). The last but one column of the first table is sakia against itself in \
          the same rounds: what differs by less differs by nothing, and so much may a peer be ahead. If after \
          these rounds anything that is asked is within {} % of what it is held to, met or missed, the mode has a star and its contenders go on to {} times as many rounds, \
