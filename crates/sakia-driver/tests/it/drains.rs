@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sakia_driver::{Kind, Park, ops};
+use sakia_driver::{Kind, ops};
 
 use crate::help::{
     adopt, alone, block_on, bomb, driver, driver_of, end, open_fds, pair, poll, tracked, turns,
@@ -236,7 +236,7 @@ fn the_ledger_is_empty_but_for_what_is_held() {
 #[cfg(feature = "sim")]
 #[test]
 fn an_end_before_the_kernel_has_taken_its_submissions_leaves_none_that_names_a_closed_number() {
-    use sakia_driver::{Config, Driver, KernelChoice, SimConfig, graves};
+    use sakia_driver::{Config, Driver, KernelChoice, Park, SimConfig, graves};
     let driver_of = |config| {
         let mut asked = Config::default();
         asked.kernel = KernelChoice::Sim(config);
