@@ -480,6 +480,13 @@ impl Fd {
         self.inner.side_ended(Side::Out);
     }
 
+    /// Sends at once what this poll has written to it and holds back until it is over, if there is any: answers of a stream that is read in pieces, of which more has arrived
+    /// (`MSG_MORE`). What was written before is with the kernel already, and so is all that is written to anything else.
+    #[inline]
+    pub fn push(&self) {
+        self.inner.driver().end_visit_of(self.inner.raw());
+    }
+
     /// Cancels the ops that were abandoned on it, and reaps what ends at once.
     pub(crate) fn quiesce(&self) {
         self.inner

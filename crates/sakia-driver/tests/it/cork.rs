@@ -6,8 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sakia_driver::ops::Stream;
 use sakia_driver::{Driver, Fd, Kind, Park, ops};
 
 use crate::help::{adopt, block_on, driver, end, fork, refuse};
@@ -94,6 +95,19 @@ fn what_is_held_back_is_pushed_before_anything_else_happens() {
         fd.try_as_fd().unwrap();
         Some(fd)
     });
+    pushed_by("a flush", |_, fd, _| {
+        fd.push();
+        Some(fd)
+    });
+    pushed_by(
+        "a send of the caller's that holds back by itself",
+        |_, fd, _| {
+            let more = Stream::Socket(libc::MSG_MORE);
+            let (n, _) = at_once(ops::write(&fd, vec![8; LEN], more));
+            assert_eq!(n.unwrap(), LEN);
+            Some(fd)
+        },
+    );
     pushed_by("a read of another stream", |_, fd, other| {
         answer(other, LEN);
         Some(fd)
@@ -196,13 +210,17 @@ fn a_forked_child_pushes_nothing_of_its_parents() {
     let driver = driver();
     let (fd, mut peer) = hot(&driver, 3, true);
     driver.within(|| {
+        let before = Instant::now();
         answer(&fd, LEN);
         let child = fork(|| {
             driver.refill();
+            fd.push();
             0
         });
         assert_eq!(child, 0);
-        assert_eq!(arrived(&peer), 0);
+        let arrived = arrived(&peer);
+        // After some 200 ms the kernel sends it by itself.
+        assert!(arrived == 0 || before.elapsed() > Duration::from_millis(150));
         driver.refill();
     });
     peer.set_nonblocking(false).unwrap();
@@ -282,25 +300,107 @@ fn what_is_known_of_one_stream_is_not_said_of_another() {
     end(&driver);
 }
 
-#[test]
-fn where_the_push_is_refused_nothing_is_held_back_any_more() {
+/// A hot stream of a thread whose filter ends with it.
+fn apart(test: impl FnOnce(&Rc<Driver>, &Fd, &TcpStream) + Send + 'static) {
     if !tells() {
         return;
     }
-    // The filter is this thread's, which ends with the test.
-    std::thread::spawn(|| {
+    let thread = std::thread::spawn(|| {
         let driver = driver();
         let (fd, peer) = hot(&driver, 9, true);
-        refuse(libc::SYS_setsockopt);
-        driver.within(|| {
-            answer(&fd, LEN);
-            driver.refill();
-            answer(&fd, LEN);
-            assert_eq!(arrived(&peer), 2 * LEN);
-        });
+        driver.within(|| test(&driver, &fd, &peer));
         drop(fd);
         end(&driver);
-    })
-    .join()
-    .unwrap();
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn where_a_push_is_refused_nothing_is_held_back() {
+    apart(|_, fd, peer| {
+        refuse(libc::SYS_setsockopt);
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), LEN);
+    });
+}
+
+#[test]
+fn where_pushes_come_to_be_refused_nothing_is_held_back_any_more() {
+    apart(|driver, fd, peer| {
+        answer(fd, LEN);
+        driver.refill();
+        assert_eq!(arrived(peer), LEN);
+        refuse(libc::SYS_setsockopt);
+        answer(fd, LEN);
+        driver.refill();
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), 3 * LEN, "the second went with the third");
+    });
+}
+
+#[test]
+fn an_option_that_was_set_is_seen_in_the_same_poll_and_in_the_next() {
+    apart(|driver, fd, peer| {
+        let set = |name, value| fd.set_option(libc::IPPROTO_TCP, name, value).unwrap();
+        set(libc::TCP_NODELAY, 0);
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), LEN, "without TCP_NODELAY it goes at once");
+        driver.refill();
+        set(libc::TCP_NODELAY, 1);
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), LEN, "and with it, with the next");
+        set(libc::TCP_CORK, 1);
+        assert_eq!(arrived(peer), 2 * LEN, "a call pushes");
+        answer(fd, LEN);
+        driver.refill();
+        assert_eq!(arrived(peer), 2 * LEN, "the cork is the caller's");
+    });
+}
+
+#[test]
+fn an_echo_whose_peer_reads_late_is_whole_and_in_order() {
+    const BYTES: usize = 16 << 20;
+    const PIECE: usize = 4 << 10;
+    fn byte(n: usize) -> u8 {
+        (n % 251) as u8
+    }
+    let driver = driver();
+    let (fd, mut peer) = hot_with(&driver, &[0; 1], true);
+    let mut writer = peer.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let all: Vec<u8> = (0..BYTES).map(byte).collect();
+        writer.write_all(&all).unwrap();
+    });
+    let reader = std::thread::spawn(move || {
+        // By then the echo waits for room, in the midst of an answer.
+        std::thread::sleep(Duration::from_millis(100));
+        let mut got = vec![0; BYTES];
+        peer.read_exact(&mut got).unwrap();
+        assert!(got.iter().enumerate().all(|(n, b)| *b == byte(n)));
+    });
+    let mut echo = Box::pin(async {
+        let (mut left, mut buf) = (BYTES, Vec::with_capacity(PIECE));
+        while left > 0 {
+            buf.clear();
+            let (n, read) = ops::recv(&fd, buf).await;
+            left -= n.unwrap();
+            let (sent, read) = ops::send_all(&fd, read).await;
+            sent.unwrap();
+            buf = read;
+        }
+    });
+    block_on(
+        &driver,
+        std::future::poll_fn(|cx| {
+            driver.refill();
+            echo.as_mut().poll(cx)
+        }),
+    );
+    drop(echo);
+    // What the last poll holds back.
+    driver.refill();
+    writer.join().unwrap();
+    reader.join().unwrap();
+    drop(fd);
+    end(&driver);
 }
