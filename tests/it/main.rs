@@ -2,6 +2,7 @@
 //!
 //! The modules `exits_*` are the rows of the ways out: each test's name is the sentence that must hold.
 
+mod answers;
 mod attributes;
 mod bounds;
 mod builder;

@@ -14,7 +14,7 @@ mod sys;
 
 pub use sys::{
     Epoll, Limit, at_number, cpu_time, deny_io_uring, drop_to_user, eventfd, fork, has_no_writer,
-    mount_disk, mount_overlay, private_mounts, set_limit, unread, xattr,
+    mount_disk, mount_overlay, private_mounts, set_limit, unread, unsent, xattr,
 };
 
 pub use sys::{UringCall, deny_calls, deny_numbers, play_old_kernel};

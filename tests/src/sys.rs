@@ -123,6 +123,19 @@ pub fn unread(fd: RawFd) -> usize {
     n as usize
 }
 
+/// How many bytes were written to this TCP socket and have not left it.
+///
+/// # Panics
+/// When it is no TCP socket.
+pub fn unsent(fd: RawFd) -> usize {
+    const SIOCOUTQNSD: libc::c_ulong = 0x894b;
+    let mut n: libc::c_int = 0;
+    // SAFETY: SIOCOUTQNSD writes one integer, which is ours.
+    let asked = unsafe { libc::ioctl(fd, SIOCOUTQNSD as _, &mut n) };
+    assert_eq!(asked, 0, "SIOCOUTQNSD: {}", io::Error::last_os_error());
+    n as usize
+}
+
 /// Runs `child` in a forked process, which ends with what it answers (101 if it panics); answers how it ended.
 ///
 /// # Panics

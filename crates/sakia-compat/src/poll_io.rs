@@ -138,10 +138,6 @@ impl<S> PollIo<S> {
     pub(crate) fn consume(&mut self, n: usize) {
         self.reader.consume(n);
     }
-
-    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_flush(cx)
-    }
 }
 
 impl<S: ReadSide> PollIo<S> {
@@ -179,6 +175,11 @@ impl<S: ReadSide> PollIo<S> {
 }
 
 impl<S: WriteSide> PollIo<S> {
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.writer.poll_flush(cx))?;
+        self.stream.poll_push(cx)
+    }
+
     pub(crate) fn write(
         &mut self,
         cx: &mut Context<'_>,

@@ -2,9 +2,13 @@
 //! How a stream reads and writes is said in sakia-net.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::Shutdown;
+use std::pin::pin;
+use std::task::{Context, Poll};
 
+use sakia::io::AsyncWrite;
 use sakia::net::{
     OwnedReadHalf, OwnedWriteHalf, Read, ReadPooled, StreamSocket, TcpStream, UnixStream, Writable,
     WriteAll,
@@ -57,6 +61,8 @@ pub trait Writes: fmt::Debug + Unpin + 'static {
     fn start_writable(&self) -> Writable<'static>;
     /// Writes what the kernel takes at once; `WouldBlock` also while an earlier write is under way.
     fn write_now(&self, buf: &[u8]) -> io::Result<usize>;
+    /// Sends what the kernel was told to hold back until this poll is over.
+    fn poll_push(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     /// Tells the peer that no more will come.
     fn end_writes(&self) -> io::Result<()>;
 }
@@ -89,6 +95,10 @@ macro_rules! writes {
 
             fn write_now(&self, buf: &[u8]) -> io::Result<usize> {
                 self.try_write(buf)
+            }
+
+            fn poll_push(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                pin!(AsyncWrite::flush(&mut &*self)).poll(cx)
             }
 
             fn end_writes(&self) -> io::Result<()> {

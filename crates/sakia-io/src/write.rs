@@ -89,7 +89,7 @@ pub trait AsyncWrite {
         }
     }
 
-    /// Sends what the writer itself holds back, if it does.
+    /// Sends what the writer itself holds back, or has the kernel hold back, if it does.
     ///
     /// ```
     /// # use futures_util::FutureExt;

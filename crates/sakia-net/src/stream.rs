@@ -68,6 +68,10 @@ impl Stream {
         self.fd
     }
 
+    pub fn push(&self) {
+        self.fd.push();
+    }
+
     fn is_pipe(&self) -> bool {
         self.fd.kind() == Kind::Pipe
     }

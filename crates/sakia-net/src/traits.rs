@@ -31,6 +31,11 @@ async fn shutdown(stream: &Stream) -> io::Result<()> {
     Ok(())
 }
 
+async fn flush(stream: &Stream) -> io::Result<()> {
+    stream.push();
+    Ok(())
+}
+
 macro_rules! reads {
     ($($reader:ty $(, $generic:ident)?);+ $(;)?) => {
         $(impl$(<$generic: StreamSocket>)? AsyncRead for $reader {
@@ -68,9 +73,9 @@ macro_rules! writes {
                 self.stream().write_all(buf)
             }
 
-            /// Nothing is held back here: what was written is in the kernel's hands.
+            /// What was written is in the kernel's hands. What that holds back until this poll is over, as more is about to be answered, it sends now.
             fn flush(&mut self) -> impl Future<Output = io::Result<()>> {
-                std::future::ready(Ok(()))
+                flush(self.stream())
             }
 
             /// Behind a write that was abandoned and is still under way.

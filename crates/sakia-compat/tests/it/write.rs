@@ -1,6 +1,6 @@
 //! The rules of the bridge's way out, one by one.
 
-use std::io::{ErrorKind, IoSlice, Read as _};
+use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
 use std::time::Duration;
 
 use sakia::net::UnixStream;
@@ -313,5 +313,32 @@ fn small_slices_go_out_as_one_and_a_head_takes_the_beginning_of_its_body_along()
         let n = write_vectored(&mut io, &slices).await.unwrap();
         assert!(n > 16 * 1024, "a large slice goes straight out, {n}");
         assert_eq!(write_vectored(&mut io, &[]).await.unwrap(), 0);
+    });
+}
+
+/// How much the peer could read now.
+fn arrived(peer: &std::net::TcpStream) -> usize {
+    peer.set_nonblocking(true).unwrap();
+    peer.peek(&mut [0; 64]).unwrap_or(0)
+}
+
+#[test]
+fn a_flush_sends_what_the_kernel_was_to_hold_back_until_the_poll_is_over() {
+    const LEN: usize = 4;
+    run(async {
+        let (mut io, mut peer) = pair();
+        io.get_ref().set_nodelay(true).unwrap();
+        peer.write_all(&[7; 1 + 3 * LEN]).unwrap();
+        io.get_ref().read(Vec::with_capacity(1)).await.0.unwrap();
+        sakia::yield_now().await;
+        let (n, message) = io.get_ref().read(Vec::with_capacity(LEN)).await;
+        assert_eq!(n.unwrap(), LEN);
+        assert_eq!(write(&mut io, &message).await.unwrap(), LEN);
+        // The emulated kernel does not say whether more has arrived, and has each answer go at once.
+        if std::env::var_os("SAKIA_KERNEL").is_none_or(|kernel| kernel != "emulated") {
+            assert_eq!(arrived(&peer), 0, "it is held back");
+        }
+        flush(&mut io).await.unwrap();
+        assert_eq!(arrived(&peer), LEN);
     });
 }

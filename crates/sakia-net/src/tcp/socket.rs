@@ -124,6 +124,7 @@ impl TcpSocket {
     }
 
     /// Sends small writes at once instead of gathering them (`TCP_NODELAY`), of the streams that a listener accepts too: no call for each of them.
+    /// When that is says [`TcpStream::set_nodelay`].
     ///
     /// ```
     /// # sakia::Runtime::new().unwrap().block_on(async {
