@@ -157,6 +157,26 @@ fn the_last_answer_pushes_all_by_itself() {
 }
 
 #[test]
+fn an_answer_to_a_read_that_found_less_than_it_had_room_for_goes_at_once() {
+    if !tells() {
+        return;
+    }
+    let driver = driver();
+    let (fd, peer) = hot(&driver, 3, true);
+    driver.within(|| {
+        answer(&fd, LEN);
+        assert_eq!(arrived(&peer), 0);
+        let (n, buf) = at_once(ops::recv(&fd, Vec::with_capacity(100)));
+        assert_eq!(n.unwrap(), 2 * LEN);
+        // The stream is not hot any more: this one goes by the ring, within this poll.
+        block_on(&driver, ops::send_all(&fd, buf)).0.unwrap();
+        assert_eq!(arrived(&peer), 3 * LEN);
+    });
+    drop(fd);
+    end(&driver);
+}
+
+#[test]
 fn no_more_than_a_piece_is_held_back_or_two_where_others_wait() {
     if !tells() {
         return;

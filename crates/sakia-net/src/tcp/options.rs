@@ -47,7 +47,7 @@ impl TcpStream {
     /// Sends small writes at once instead of gathering them (`TCP_NODELAY`).
     ///
     /// At once is when the task's poll has ended, where that task reads the stream in pieces of at most 16 KiB and some of what has arrived waits to be read: then
-    /// there are more answers to come, and they go out together, 32 KiB at most (send(2) with `MSG_MORE`; whole segments go in any case). A task that computes for long
+    /// there are more answers to come, and they go out together, less than a segment of them and 32 KiB at most (send(2) with `MSG_MORE`). A task that computes for long
     /// between two answers of one poll, or blocks there, has the first of them wait for that time, or until the kernel sends it by itself after a retransmission timeout
     /// (200 ms and more); a `flush`, or `yield_now`, in between sends it (after each answer it costs what
     /// the grouping saves). exit(3) in that poll sends it too; a process that is killed, that aborts, or that another
