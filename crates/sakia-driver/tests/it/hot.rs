@@ -13,7 +13,8 @@ use sakia_buf::BufResult;
 use sakia_driver::{Cancellable, Driver, Fd, Kind, ops, submit};
 
 use crate::help::{
-    OwnSend, adopt, block_on, driver, end, is_readable, poll, refuse_receives, turns,
+    OwnSend, adopt, block_on, driver, end, is_readable, kernel_release, pair, poll,
+    refuse_receives, turns,
 };
 
 /// What one poll of a task may be answered.
@@ -61,6 +62,29 @@ fn send(driver: &Rc<Driver>, fd: &Fd, bytes: &'static [u8]) -> bool {
         Poll::Ready(done) => done.0.map(|()| true).unwrap(),
         Poll::Pending => block_on(driver, send).0.map(|()| false).unwrap(),
     }
+}
+
+#[test]
+fn a_unix_stream_that_has_more_is_read_and_written_at_the_first_poll_too() {
+    // Linux 6.17 tells it of these.
+    if !tells() || kernel_release() < (6, 17) {
+        return;
+    }
+    let driver = driver();
+    let (fd, mut peer) = pair(&driver);
+    peer.write_all(b"0abcdefgh").unwrap();
+    block_on(&driver, ops::recv(&fd, Vec::with_capacity(1)))
+        .0
+        .unwrap();
+    driver.refill();
+    let (at_once, bytes) = recv(&driver, &fd, 4);
+    assert_eq!((at_once, bytes.unwrap()), (true, b"abcd".to_vec()));
+    assert!(send(&driver, &fd, b"answer"));
+    let mut got = [0; 6];
+    peer.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"answer");
+    drop(fd);
+    end(&driver);
 }
 
 #[test]
