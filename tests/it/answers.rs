@@ -39,7 +39,7 @@ async fn answer(stream: &TcpStream, witness: &StdStream, held: usize) {
     }
 }
 
-/// The task `poll` answers in its first poll; when it does not run any more, nothing is held back.
+/// The task answers in its first poll; when that is over, nothing is held back.
 fn is_out_behind<F>(task: impl FnOnce(TcpStream, StdStream) -> F + 'static)
 where
     F: Future<Output = ()> + 'static,

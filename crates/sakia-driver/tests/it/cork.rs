@@ -133,47 +133,45 @@ fn a_stream_that_is_dropped_with_something_unread_has_sent_its_answers_before_it
     });
 }
 
-#[test]
-fn the_last_answer_pushes_all_by_itself() {
+/// A poll in which so many messages wait in a hot stream, with TCP_NODELAY or without.
+fn in_a_poll(messages: usize, nodelay: bool, test: impl FnOnce(&Rc<Driver>, &Fd, &mut TcpStream)) {
     if !tells() {
         return;
     }
     let driver = driver();
-    let (fd, mut peer) = hot(&driver, 3, true);
-    driver.within(|| {
-        for arrives in [0, 0, 3 * LEN] {
-            answer(&fd, LEN);
-            assert_eq!(arrived(&peer), arrives);
-        }
-        // What comes meanwhile is asked for anew.
-        peer.write_all(&[7; 2 * LEN]).unwrap();
-        for arrives in [3 * LEN, 5 * LEN] {
-            answer(&fd, LEN);
-            assert_eq!(arrived(&peer), arrives);
-        }
-    });
+    let (fd, mut peer) = hot(&driver, messages, nodelay);
+    driver.within(|| test(&driver, &fd, &mut peer));
     drop(fd);
     end(&driver);
 }
 
 #[test]
+fn the_last_answer_pushes_all_by_itself() {
+    in_a_poll(3, true, |_, fd, peer| {
+        for arrives in [0, 0, 3 * LEN] {
+            answer(fd, LEN);
+            assert_eq!(arrived(peer), arrives);
+        }
+        // What comes meanwhile is asked for anew.
+        peer.write_all(&[7; 2 * LEN]).unwrap();
+        for arrives in [3 * LEN, 5 * LEN] {
+            answer(fd, LEN);
+            assert_eq!(arrived(peer), arrives);
+        }
+    });
+}
+
+#[test]
 fn an_answer_to_a_read_that_found_less_than_it_had_room_for_goes_at_once() {
-    if !tells() {
-        return;
-    }
-    let driver = driver();
-    let (fd, peer) = hot(&driver, 3, true);
-    driver.within(|| {
-        answer(&fd, LEN);
-        assert_eq!(arrived(&peer), 0);
-        let (n, buf) = at_once(ops::recv(&fd, Vec::with_capacity(100)));
+    in_a_poll(3, true, |driver, fd, peer| {
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), 0);
+        let (n, buf) = at_once(ops::recv(fd, Vec::with_capacity(100)));
         assert_eq!(n.unwrap(), 2 * LEN);
         // The stream is not hot any more: this one goes by the ring, within this poll.
-        block_on(&driver, ops::send_all(&fd, buf)).0.unwrap();
-        assert_eq!(arrived(&peer), 3 * LEN);
+        block_on(driver, ops::send_all(fd, buf)).0.unwrap();
+        assert_eq!(arrived(peer), 3 * LEN);
     });
-    drop(fd);
-    end(&driver);
 }
 
 #[test]
@@ -209,17 +207,10 @@ fn no_more_than_a_piece_is_held_back_or_two_where_others_wait() {
 
 #[test]
 fn without_tcp_nodelay_nothing_is_held_back_but_by_the_kernel() {
-    if !tells() {
-        return;
-    }
-    let driver = driver();
-    let (fd, peer) = hot(&driver, 3, false);
-    driver.within(|| {
-        answer(&fd, LEN);
-        assert_eq!(arrived(&peer), LEN);
+    in_a_poll(3, false, |_, fd, peer| {
+        answer(fd, LEN);
+        assert_eq!(arrived(peer), LEN);
     });
-    drop(fd);
-    end(&driver);
 }
 
 #[test]
@@ -320,19 +311,11 @@ fn what_is_known_of_one_stream_is_not_said_of_another() {
     end(&driver);
 }
 
-/// A hot stream of a thread whose filter ends with it.
-fn apart(test: impl FnOnce(&Rc<Driver>, &Fd, &TcpStream) + Send + 'static) {
-    if !tells() {
-        return;
-    }
-    let thread = std::thread::spawn(|| {
-        let driver = driver();
-        let (fd, peer) = hot(&driver, 9, true);
-        driver.within(|| test(&driver, &fd, &peer));
-        drop(fd);
-        end(&driver);
-    });
-    thread.join().unwrap();
+/// The same in a thread of its own, with which a filter ends.
+fn apart(test: impl FnOnce(&Rc<Driver>, &Fd, &mut TcpStream) + Send + 'static) {
+    std::thread::spawn(|| in_a_poll(9, true, test))
+        .join()
+        .unwrap();
 }
 
 #[test]
@@ -360,7 +343,7 @@ fn where_pushes_come_to_be_refused_nothing_is_held_back_any_more() {
 
 #[test]
 fn an_option_that_was_set_is_seen_in_the_same_poll_and_in_the_next() {
-    apart(|driver, fd, peer| {
+    in_a_poll(9, true, |driver, fd, peer| {
         let set = |name, value| fd.set_option(libc::IPPROTO_TCP, name, value).unwrap();
         set(libc::TCP_NODELAY, 0);
         answer(fd, LEN);
