@@ -1,5 +1,6 @@
 //! To bound another future by a deadline.
 use std::future::{Future, IntoFuture, poll_fn};
+use std::mem;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -98,7 +99,7 @@ pub fn timeout_at<F: IntoFuture>(
 /// Pins the future in a block: the way to do so for any future without a line of unsafe code.
 #[expect(
     clippy::manual_async_fn,
-    reason = "an async fn moves its arguments once more: 5.2 ns around a ready future instead of 2.1"
+    reason = "an async fn moves its arguments once more"
 )]
 #[inline]
 fn bounded<F: Future>(
@@ -107,9 +108,19 @@ fn bounded<F: Future>(
 ) -> impl Future<Output = Result<F::Output, Elapsed>> {
     async move {
         let mut future = pin!(future);
-        let mut registration = Registration::new();
+        // What is ready at once knows nothing of the deadline. (In a variable its output would have a place in this block's state, and take its `Send`.)
+        if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+            return Ok(output);
+        }
         // Not by way of a `Timeout`, which would have to be moved into its place first.
-        poll_fn(|cx| poll_both(future.as_mut(), &mut registration, &deadline, cx)).await
+        let (mut registration, mut was_polled) = (Registration::new(), true);
+        poll_fn(|cx| {
+            if mem::take(&mut was_polled) {
+                return registration.poll(&deadline, cx).map(|()| Err(Elapsed {}));
+            }
+            poll_both(future.as_mut(), &mut registration, &deadline, cx)
+        })
+        .await
     }
 }
 

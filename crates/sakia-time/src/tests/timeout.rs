@@ -3,6 +3,7 @@ use std::error::Error;
 use std::future::{pending, ready};
 use std::io;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -196,4 +197,13 @@ fn an_elapsed_becomes_an_io_error_that_says_timed_out_and_why() {
     assert_eq!(error.to_string(), Elapsed {}.to_string());
     assert!(error.get_ref().is_some_and(|inner| inner.is::<Elapsed>()));
     assert!(Elapsed {}.source().is_none());
+}
+
+#[test]
+fn a_bounded_future_has_no_place_for_an_output_and_may_cross_threads_whatever_that_is() {
+    const fn is_send<T: Send>(_: &T) {}
+    let (large, small) = (pending::<[u64; 64]>(), pending::<()>());
+    let (large, small) = (timeout(LONG, large), timeout(LONG, small));
+    assert_eq!(size_of_val(&large), size_of_val(&small));
+    is_send(&timeout(LONG, pending::<Rc<u8>>()));
 }
