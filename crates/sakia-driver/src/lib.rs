@@ -50,7 +50,7 @@ pub use op::cancel::{Cancellable, Cancelling, Outcome, Receipt};
 pub use op::doubt::InDoubt;
 pub use op::future::{Submit, submit};
 pub use op::lane::{Lane, Side};
-pub use op::laned::{LaneOp, Laned, Step};
+pub use op::laned::{LaneOp, Laned, Served};
 pub use op::leftover::Leftover;
 pub use op::{Cancel, Completion, Holds, Op, Yields};
 pub use pool::{Blocking, BlockingError, spawn_blocking};

@@ -58,9 +58,9 @@ pub(super) enum Look {
     Pending,
     /// It is a receive of a hot stream that has run dry, and was not handed over.
     Dry,
-    /// It is over, as most are: with nothing but numbers. [End](Flight::end) it.
-    Bare(Over),
-    /// It is over: with a descriptor, and the CQE's flags. [Finish](Flight::finish) it.
+    /// It is over, as most are: with nothing but numbers. The op is [here](Flight::finish) again.
+    Bare(Bare),
+    /// It is over: with a descriptor, and the CQE's flags. The op is here again.
     Opened(KernelFd, u32),
     /// [Ask further](Flight::poll_other). It is over with this, if there is something.
     Other(Option<Completion>),
@@ -77,9 +77,6 @@ impl Look {
         }
     }
 }
-
-/// That an op is over, and with which numbers.
-pub(super) struct Over(Bare);
 
 /// See the module's page.
 pub(crate) struct Flight<O: Op> {
@@ -122,7 +119,7 @@ impl<O: Op> Flight<O> {
         self.is_idle().then(|| unsafe { self.op.assume_init_mut() })
     }
 
-    #[inline]
+    /// Puts it back after [`take_idle`](Self::take_idle).
     pub(super) fn put_idle(&mut self, op: O) {
         debug_assert_eq!(self.stage, Stage::GONE);
         self.op.write(op);
@@ -133,34 +130,37 @@ impl<O: Op> Flight<O> {
         self.stage.tag()
     }
 
-    /// Takes the op out at its end, of which the look just now has told.
-    #[inline]
-    pub(super) fn end(&mut self, over: Over) -> (O, Completion) {
-        (self.finish(), over.0.into())
-    }
-
-    /// The same of a receive that has brought a buffer, if it is one and has: it asks by itself, for a look that could carry a buffer would have to be in memory.
+    /// With what a receive is over that has brought a buffer, if it is one and has: it asks by itself, for a look that could carry a buffer would have to be in memory.
     #[inline(always)]
-    pub(super) fn end_filled(&mut self, driver: &Driver) -> Option<(O, Completion)> {
+    pub(super) fn take_filled(&mut self, driver: &Driver) -> Option<Completion> {
         if !O::CHOOSES {
             return None;
         }
         let (bare, buf) = driver.take_filled(self.tag()?)?;
-        Some((self.finish(), Completion::filled(bare, buf)))
+        self.land();
+        Some(Completion::filled(bare, buf))
     }
 
-    /// Takes the op out at its end. The caller has its last completion, or knows that there will be none.
+    /// The op is ours again, where it lies: the caller has its last completion, or knows that there will be none, and has not taken it out.
+    #[inline]
+    fn land(&mut self) {
+        debug_assert_ne!(self.stage, Stage::GONE);
+        self.stage = Stage::IDLE;
+    }
+
+    /// Takes the op out, which is at `IDLE`: with the completion that it is over with, or unsubmitted.
     #[inline]
     pub(super) fn finish(&mut self) -> O {
+        assert_idle(self.stage);
         self.stage = Stage::GONE;
-        // SAFETY: the callers are at `IDLE`, or in flight with the final completion in hand: the value is initialised and
-        // nobody else's, and `GONE` keeps everybody from reading it again.
+        // SAFETY: at `IDLE`, as asserted, the value is initialised and nobody else's, and `GONE` keeps everybody from reading it again.
         unsafe { self.op.assume_init_read() }
     }
 
     /// Drops the op where it lies, at its end; `finish` says when that is. Tells what is asked of it before.
     #[inline]
     pub(super) fn end_here<T>(&mut self, ask: impl FnOnce(&O) -> T) -> T {
+        assert_idle(self.stage);
         self.stage = Stage::GONE;
         // SAFETY: as in `finish`; if `ask` panics it is leaked.
         let told = ask(unsafe { self.op.assume_init_ref() });
@@ -181,11 +181,14 @@ impl<O: Op> Flight<O> {
             if matches!(O::YIELDS, Yields::Descriptor(_))
                 && let Some((fd, flags)) = driver.take_opened(tag)
             {
+                self.land();
                 return Look::Opened(fd, flags);
             }
-            return driver
-                .take_bare(tag)
-                .map_or(Look::Other(None), |bare| Look::Bare(Over(bare)));
+            let Some(bare) = driver.take_bare(tag) else {
+                return Look::Other(None);
+            };
+            self.land();
+            return Look::Bare(bare);
         }
         if !self.is_idle() {
             return Look::Other(None);
@@ -199,29 +202,32 @@ impl<O: Op> Flight<O> {
                 self.stage = Stage::in_flight(tag);
                 Look::Pending
             }
-            Ok(Sent::Answered(bare)) => Look::Bare(Over(bare)),
+            Ok(Sent::Answered(bare)) => Look::Bare(bare),
             Ok(Sent::Dry) => Look::Dry,
             Ok(Sent::Opened(fd)) => Look::Opened(fd, 0),
             Err(refusal) => Look::Other(Some(Completion::refused(refusal))),
         }
     }
 
-    /// What is left to ask, and to do, after a [`look`](Self::look) that has brought no mere number.
+    /// What is left to ask, and to do, after a [`look`](Self::look) that has brought no mere number. With the completion that the op is over with it is here again.
     #[inline(never)]
     pub(super) fn poll_other(
         &mut self,
         driver: &Driver,
         done: Option<Completion>,
         cx: &mut Context<'_>,
-    ) -> Poll<(O, Completion)> {
+    ) -> Poll<Completion> {
+        assert!(!self.is_gone(), "{POLLED_AGAIN}");
         if let Some(done) = done {
-            return Poll::Ready((self.finish(), done));
+            self.land();
+            return Poll::Ready(done);
         }
         let Some(tag) = self.tag() else {
-            panic!("an op was polled after it had completed");
+            panic!("{POLLED_AGAIN}");
         };
         if let Some(done) = driver.take_ended(tag) {
-            return Poll::Ready((self.finish(), done));
+            self.land();
+            return Poll::Ready(done);
         }
         loop {
             match driver.poll_op(tag, cx.waker()) {
@@ -233,26 +239,25 @@ impl<O: Op> Flight<O> {
                         unsafe { self.op.assume_init_mut() }.more(done);
                     }
                 }
-                Polled::Ready(done) => return Poll::Ready((self.finish(), done)),
+                Polled::Ready(done) => {
+                    self.land();
+                    return Poll::Ready(done);
+                }
                 // The entry was removed after its final completion, as the runtime ended.
                 Polled::Gone => {
-                    let ended = Completion::refused(Refusal::Ended);
-                    return Poll::Ready((self.finish(), ended));
+                    self.land();
+                    return Poll::Ready(Completion::refused(Refusal::Ended));
                 }
             }
         }
     }
 
-    /// Drives the op to its end: gives it back, and how it ended.
+    /// Drives the op to its end: it is here again then.
     #[inline]
-    pub(super) fn poll_end(
-        &mut self,
-        driver: &Driver,
-        cx: &mut Context<'_>,
-    ) -> Poll<(O, Completion)> {
+    pub(super) fn poll_end(&mut self, driver: &Driver, cx: &mut Context<'_>) -> Poll<Completion> {
         match self.look(driver, None, cx) {
             Look::Pending => Poll::Pending,
-            Look::Bare(over) => Poll::Ready(self.end(over)),
+            Look::Bare(bare) => Poll::Ready(bare.into()),
             other => self.poll_other(driver, other.done(), cx),
         }
     }
@@ -262,16 +267,25 @@ impl<O: Op> Flight<O> {
         &mut self,
         driver: Option<&Driver>,
         cx: &mut Context<'_>,
-    ) -> Poll<(O, Completion)> {
+    ) -> Poll<Completion> {
         if self.is_idle() {
-            return Poll::Ready((self.finish(), Completion::cancelled()));
+            return Poll::Ready(Completion::cancelled());
         }
         let (Some(tag), Some(driver)) = (self.tag(), driver) else {
-            panic!("an op was polled after it had completed");
+            panic!("{POLLED_AGAIN}");
         };
         driver.cancel(tag);
         self.poll_end(driver, cx)
     }
+}
+
+const POLLED_AGAIN: &str = "an op was polled after it had completed";
+
+/// An op that is taken out is here. A look tells so, and the compiler sees that it does.
+#[inline(always)]
+#[track_caller]
+fn assert_idle(stage: Stage) {
+    assert!(stage == Stage::IDLE, "{POLLED_AGAIN}");
 }
 
 /// An op that is being given up: its value, which the table drops after the final completion.

@@ -120,15 +120,15 @@ impl<O: Op> Submit<O> {
             Ok(driver) => driver,
             Err(refusal) => return Poll::Ready(Self::refuse(&mut self.flight, refusal).into()),
         };
-        let ended = match self.flight.look(driver, None, cx) {
+        let done = match self.flight.look(driver, None, cx) {
             Look::Pending => return Poll::Pending,
-            Look::Bare(over) => self.flight.end(over),
+            Look::Bare(bare) => bare.into(),
             Look::Opened(fd, _) => {
                 return Poll::Ready(Opened::With(self.flight.end_here(ask), fd, driver));
             }
             other => ready!(self.flight.poll_other(driver, other.done(), cx)),
         };
-        Poll::Ready(ended.into())
+        Poll::Ready((self.flight.finish(), done).into())
     }
 }
 
@@ -148,13 +148,10 @@ impl<O: Op> Future for Submit<O> {
         match flight.look(driver, None, cx) {
             Look::Pending => Poll::Pending,
             // Here the compiler sees that there is nothing else to look for in the completion, or to drop.
-            Look::Bare(over) => {
-                let (op, done) = flight.end(over);
-                Poll::Ready(op.complete(done))
-            }
+            Look::Bare(bare) => Poll::Ready(flight.finish().complete(bare.into())),
             other => {
-                let (op, done) = ready!(flight.poll_other(driver, other.done(), cx));
-                Poll::Ready(rarely(op, done))
+                let done = ready!(flight.poll_other(driver, other.done(), cx));
+                Poll::Ready(rarely(flight.finish(), done))
             }
         }
     }
@@ -188,8 +185,8 @@ where
     type Buf = <O::Output as Outcome>::Buf;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, Self::Buf>> {
-        let (op, done) = ready!(self.flight.poll_stop(self.driver.as_deref(), cx));
-        Poll::Ready(Receipt::of(op.complete(done)))
+        let done = ready!(self.flight.poll_stop(self.driver.as_deref(), cx));
+        Poll::Ready(Receipt::of(self.flight.finish().complete(done)))
     }
 
     fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {

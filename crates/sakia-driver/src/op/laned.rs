@@ -13,21 +13,21 @@ use super::submit::InLane;
 use super::{Cancel, Completion, Op};
 use crate::fd::FdRef;
 
-/// What follows from a completion of an op that travels in a lane.
-pub enum Step<O: LaneOp> {
+/// What became of an op that was to be served without the kernel.
+#[doc(hidden)]
+pub enum Served<O: Op> {
     /// It is over.
-    Done(O::Result),
-    /// It goes on (a short read of `read_exact`) and keeps the lane.
-    Again(O),
+    Over(O::Output),
+    /// It had a part, and goes on.
+    Part(O),
+    /// There was nothing for it.
+    Nothing(O),
 }
 
 /// An op that consumes from, or writes to, one direction of a descriptor.
 ///
 /// That descriptor is the one that its submission names, and `Op::prepare` holds none: its future keeps it open, and when that has gone the table does.
-pub trait LaneOp: Op<Output = Step<Self>> {
-    /// What awaiting it gives.
-    type Result;
-
+pub trait LaneOp: Op {
     /// The direction.
     const SIDE: Side;
 
@@ -35,7 +35,16 @@ pub trait LaneOp: Op<Output = Step<Self>> {
     #[doc(hidden)]
     const HASTENS: bool = false;
 
-    /// Its stream has run dry: its next submission only asks whether there is something, and is followed by `Step::Again`. But if it was told so just
+    /// Takes note of a final completion if it goes on after it (a short read of `read_exact`): it keeps the lane, and is [prepared](Op::prepare) once more.
+    ///
+    /// Else it is over, and [completes](Op::complete) with this. It never does with one after which it goes on, which would be counted twice, or taken for what it is not.
+    #[inline(always)]
+    fn goes_on(&mut self, done: &Completion) -> bool {
+        let _ = done;
+        false
+    }
+
+    /// Its stream has run dry: its next submission only asks whether there is something, and it goes on after that. But if it was told so just
     /// now, somebody else was there before it, or plain calls are refused here: it goes by the ring, which waits.
     #[doc(hidden)]
     fn ask(&mut self) {}
@@ -66,28 +75,22 @@ pub trait LaneOp: Op<Output = Step<Self>> {
 
     /// Serves the op from what the lane has kept, if that is something for it, or because it is empty.
     #[doc(hidden)]
-    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self>;
+    fn serve(self, lane: &Lane) -> Served<Self>;
 
     /// It was asked to end and goes no further, the kernel has nothing of it: its result, a part that was moved counted in; `ECANCELED` if
     /// nothing was.
     #[doc(hidden)]
-    fn stop(self) -> Self::Result {
-        match self.complete(Completion::cancelled()) {
-            Step::Done(result) => result,
-            Step::Again(op) => op.stop(),
-        }
+    fn stop(self) -> Self::Output {
+        self.complete(Completion::cancelled())
     }
 
     /// As [`stop`](Self::stop), for one whose output cannot tell a part: that goes back to the lane.
     #[doc(hidden)]
-    fn expire(mut self, lane: &Lane) -> Self::Result {
+    fn expire(mut self, lane: &Lane) -> Self::Output {
         if let Some(part) = self.abandon() {
             lane.put_back(part);
         }
-        match self.complete(Completion::cancelled()) {
-            Step::Done(result) => result,
-            Step::Again(op) => op.expire(lane),
-        }
+        self.complete(Completion::cancelled())
     }
 }
 
@@ -145,7 +148,7 @@ impl<O: LaneOp> Laned<O> {
 
     /// Gets there in all other cases: takes the lane, serves the op from what that has, waits for its orphan. Nothing: the op is to be handed over.
     #[inline(never)]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step<O>>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<O::Output>> {
         if let Err(refusal) = self.fd.driver().takes_own() {
             let op = self.flight.take_idle();
             return Poll::Ready(op.map(|op| op.complete(Completion::refused(refusal))));
@@ -156,8 +159,12 @@ impl<O: LaneOp> Laned<O> {
             if op.is_empty() || lane.has_leftovers() {
                 let op = self.flight.take_idle().expect("idle, as asked above");
                 match op.serve(lane) {
-                    Ok(step) => return Poll::Ready(Some(step)),
-                    Err(op) => self.flight.put_idle(op),
+                    Served::Over(result) => return Poll::Ready(Some(result)),
+                    Served::Part(op) => {
+                        self.flight.put_idle(op);
+                        continue;
+                    }
+                    Served::Nothing(op) => self.flight.put_idle(op),
                 }
             }
             if lane.orphan().is_none() {
@@ -175,10 +182,13 @@ impl<O: LaneOp> Laned<O> {
 
     /// What follows from what is no mere number.
     #[inline(never)]
-    fn poll_other(&mut self, done: Option<Completion>, cx: &mut Context<'_>) -> Poll<Step<O>> {
-        let (op, done) = ready!(self.flight.poll_other(self.fd.driver(), done, cx));
-        self.note_more(done.flags());
-        Poll::Ready(op.complete(done))
+    fn poll_other(
+        &mut self,
+        done: Option<Completion>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<O::Output>> {
+        let done = ready!(self.flight.poll_other(self.fd.driver(), done, cx));
+        Poll::Ready(self.follow(done))
     }
 
     /// Has the lane in take note of what a completion tells of it.
@@ -198,31 +208,28 @@ impl<O: LaneOp> Laned<O> {
         }
     }
 
-    /// Goes on, or answers the result.
-    #[inline]
-    fn follow(&mut self, step: Step<O>) -> Option<O::Result> {
-        match step {
-            Step::Done(result) => {
-                self.leave();
-                Some(result)
-            }
-            Step::Again(op) => {
-                self.flight.put_idle(op);
-                None
-            }
+    /// Goes on after a completion, or answers the result.
+    ///
+    /// The op stays where it lies while it may go on: to move it out and in again takes the usual way, too, through memory that was just written.
+    #[inline(always)]
+    fn follow(&mut self, done: Completion) -> Option<O::Output> {
+        self.note_more(done.flags());
+        if self.flight.idle_mut().is_some_and(|op| op.goes_on(&done)) {
+            return None;
         }
+        let result = self.flight.finish().complete(done);
+        self.leave();
+        Some(result)
     }
 
     /// Ends the op before its time: its result if it has one, or the op itself, which goes no further.
-    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<O::Result, O>> {
-        let (op, done) = ready!(self.flight.poll_stop(Some(self.fd.driver()), cx));
-        Poll::Ready(if done.was_stopped() {
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<O::Output, O>> {
+        let done = ready!(self.flight.poll_stop(Some(self.fd.driver()), cx));
+        let mut op = self.flight.finish();
+        Poll::Ready(if done.was_stopped() || op.goes_on(&done) {
             Err(op)
         } else {
-            match op.complete(done) {
-                Step::Done(result) => Ok(result),
-                Step::Again(op) => Err(op),
-            }
+            Ok(op.complete(done))
         })
     }
 
@@ -261,31 +268,27 @@ pub(super) fn release_orphan(fd: &FdRef, side: Side, pass: Pass) {
 }
 
 impl<O: LaneOp> Future for Laned<O> {
-    type Output = O::Result;
+    type Output = O::Output;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Result> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = &mut *self;
         // The usual way is kept apart from the others down to the result: where two ways meet, what they bring is put into memory.
         loop {
             let begins = this.flight.is_idle();
             if begins {
                 if !this.is_ready()
-                    && let Some(step) = ready!(this.poll_ready(cx))
+                    && let Some(result) = ready!(this.poll_ready(cx))
                 {
-                    match this.follow(step) {
-                        Some(result) => return Poll::Ready(result),
-                        None => continue,
-                    }
+                    this.leave();
+                    return Poll::Ready(result);
                 }
                 if let Some(op) = this.flight.idle_mut() {
                     op.aim(&this.fd);
                 }
             }
-            if let Some((op, done)) = this.flight.end_filled(this.fd.driver()) {
-                this.note_more(done.flags());
-                let step = op.complete(done);
-                match this.follow(step) {
+            if let Some(done) = this.flight.take_filled(this.fd.driver()) {
+                match this.follow(done) {
                     Some(result) => return Poll::Ready(result),
                     None => continue,
                 }
@@ -301,22 +304,9 @@ impl<O: LaneOp> Future for Laned<O> {
                     this.run_dry();
                     continue;
                 }
-                Look::Bare(over) => {
-                    let (op, done) = this.flight.end(over);
-                    this.note_more(done.flags());
-                    let step = op.complete(done);
-                    this.follow(step)
-                }
-                Look::Opened(fd, flags) => {
-                    this.note_more(flags);
-                    let done = Completion::opened(fd, flags);
-                    let step = this.flight.finish().complete(done);
-                    this.follow(step)
-                }
-                other => {
-                    let step = ready!(this.poll_other(other.done(), cx));
-                    this.follow(step)
-                }
+                Look::Bare(bare) => this.follow(bare.into()),
+                Look::Opened(fd, flags) => this.follow(Completion::opened(fd, flags)),
+                other => ready!(this.poll_other(other.done(), cx)),
             };
             if let Some(result) = result {
                 return Poll::Ready(result);
@@ -327,7 +317,7 @@ impl<O: LaneOp> Future for Laned<O> {
 
 impl<O: LaneOp> Laned<O>
 where
-    O::Result: Outcome,
+    O::Output: Outcome,
 {
     /// Asks the kernel to end the op, and waits for its last word.
     ///
@@ -340,10 +330,10 @@ where
 
 impl<O: LaneOp> Cancellable for Laned<O>
 where
-    O::Result: Outcome,
+    O::Output: Outcome,
 {
-    type Value = <O::Result as Outcome>::Value;
-    type Buf = <O::Result as Outcome>::Buf;
+    type Value = <O::Output as Outcome>::Value;
+    type Buf = <O::Output as Outcome>::Buf;
 
     fn poll_cancel(&mut self, cx: &mut Context<'_>) -> Poll<Receipt<Self::Value, Self::Buf>> {
         let result = ready!(self.poll_stop(cx)).unwrap_or_else(O::stop);
@@ -352,7 +342,7 @@ where
         Poll::Ready(Receipt::of(result))
     }
 
-    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<O::Result> {
+    fn poll_expire(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
         let result = match ready!(self.poll_stop(cx)) {
             Ok(result) => result,
             Err(op) => op.expire(self.fd.lane(O::SIDE)),

@@ -155,7 +155,8 @@ impl Holds {
 ///
 /// The life of an op: `prepare` once, when the future is polled first; `more` for each completion that is not the last, at a later poll; `complete` with
 /// the last. If the future is dropped in between, the value moves into a box and stays there until the last completion, which nobody is told of; what completions
-/// carry is closed. If the op was never submitted (the runtime has ended, the kernel has no such opcode) `complete` tells the error.
+/// carry is closed. If the op was never submitted (the runtime has ended, the kernel has no such opcode) `complete` tells the error. One of a lane
+/// ([`LaneOp`](crate::LaneOp)) may go on after its last completion, and is prepared anew.
 ///
 /// # Safety
 /// An implementer promises that

@@ -15,7 +15,7 @@ use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::cancel::{Cancellable, Receipt};
 use crate::op::future::Submit;
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Accepted, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
@@ -56,7 +56,7 @@ impl AcceptOne {
 
 // SAFETY: both addresses lead into the boxed peer; the listener is held by its future (`LaneOp`); the result is a descriptor.
 unsafe impl Op for AcceptOne {
-    type Output = Step<Self>;
+    type Output = io::Result<(Fd, SockAddr)>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = Yields::Descriptor(Kind::TcpStream);
 
@@ -71,7 +71,7 @@ unsafe impl Op for AcceptOne {
     fn complete(self, done: Completion) -> Self::Output {
         let peer = self.peer.addr;
         let fd = done.into_fd(self.kind);
-        Step::Done(fd.map(|fd| self.adopt(fd, peer)))
+        fd.map(|fd| self.adopt(fd, peer))
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
@@ -84,7 +84,6 @@ unsafe impl Op for AcceptOne {
 }
 
 impl LaneOp for AcceptOne {
-    type Result = io::Result<(Fd, SockAddr)>;
     const SIDE: Side = Side::In;
 
     fn aim(&mut self, fd: &FdRef) {
@@ -92,16 +91,17 @@ impl LaneOp for AcceptOne {
         self.first = first(fd);
     }
 
-    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(self, lane: &Lane) -> Served<Self> {
         match lane.take() {
-            Some(Leftover::Connection(Accepted { fd, peer })) => Ok(Step::Done(
-                Fd::adopt(fd, self.kind).map(|fd| self.adopt(fd, peer)),
-            )),
+            Some(Leftover::Connection(Accepted { fd, peer })) => {
+                let fd = Fd::adopt(fd, self.kind);
+                Served::Over(fd.map(|fd| self.adopt(fd, peer)))
+            }
             Some(other) => {
                 lane.put_back(other);
-                Err(self)
+                Served::Nothing(self)
             }
-            None => Err(self),
+            None => Served::Nothing(self),
         }
     }
 }
@@ -174,7 +174,7 @@ fn poll_now(
     listener: &FdRef,
     accepting: &mut Laned<AcceptOne>,
     cx: &mut Context<'_>,
-) -> Poll<<AcceptOne as LaneOp>::Result> {
+) -> Poll<<AcceptOne as Op>::Output> {
     let polled = Pin::new(&mut *accepting).poll(cx);
     match polled.is_pending() && hands_over(listener) {
         true => Pin::new(accepting).poll(cx),

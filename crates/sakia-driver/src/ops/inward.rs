@@ -16,7 +16,7 @@ use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{CQE_F_SOCK_NONEMPTY, Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
@@ -31,8 +31,9 @@ pub enum Stream {
     Pipe,
 }
 
-/// What is handed over next, or is in flight.
+/// What is handed over next, or is in flight. With [`Extent`] and the descriptor it fills a word (see `course` for why).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
 enum Round {
     /// A receive.
     Take,
@@ -40,6 +41,16 @@ enum Round {
     Ask,
     /// A receive again: there is something.
     Told,
+}
+
+/// When it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+enum Extent {
+    /// With what one receive brings.
+    Some,
+    /// With a full buffer.
+    Full,
 }
 
 /// The op of [`recv`] and [`read`].
@@ -52,14 +63,14 @@ pub struct Recv<B> {
     lent: *mut u8,
     capacity: usize,
     filled: usize,
-    exact: bool,
     round: Round,
+    extent: Extent,
     course: Course,
 }
 
 impl<B: IoBufMut> Recv<B> {
     #[inline]
-    fn new(fd: &Fd, buf: B, exact: bool, stream: Stream) -> Self {
+    fn new(fd: &Fd, buf: B, extent: Extent, stream: Stream) -> Self {
         let capacity = buf.bytes_total();
         Self {
             fd: fd.inner().raw(),
@@ -67,15 +78,10 @@ impl<B: IoBufMut> Recv<B> {
             lent: std::ptr::null_mut(),
             capacity,
             filled: 0,
-            exact,
             round: Round::Take,
+            extent,
             course: Course::of(stream),
         }
-    }
-
-    #[inline(always)]
-    fn finish(self, result: io::Result<usize>) -> Step<Self> {
-        Step::Done(self.into_result(result))
     }
 
     #[inline(always)]
@@ -87,21 +93,22 @@ impl<B: IoBufMut> Recv<B> {
         (result, self.buf)
     }
 
-    /// `n` more bytes are in the buffer.
+    /// Whether it goes on behind `n` more bytes.
     #[inline(always)]
-    fn advance(mut self, n: usize) -> Step<Self> {
+    fn wants_more(&self, n: usize) -> bool {
+        self.extent == Extent::Full && n != 0 && self.filled + n != self.capacity
+    }
+
+    /// With `n` more bytes in the buffer it is over.
+    #[inline(always)]
+    fn over(mut self, n: usize) -> BufResult<usize, B> {
         self.filled += n;
-        if !self.exact {
-            return self.finish(Ok(n));
-        }
-        if self.filled == self.capacity {
-            let all = self.filled;
-            return self.finish(Ok(all));
-        }
-        if n == 0 {
-            return self.finish(Err(ended_early()));
-        }
-        Step::Again(self)
+        let result = if self.extent == Extent::Full && self.filled != self.capacity {
+            Err(ended_early())
+        } else {
+            Ok(self.filled)
+        };
+        self.into_result(result)
     }
 
     fn bytes(&self, from: usize, len: usize) -> Leftover {
@@ -127,7 +134,7 @@ fn ended_early() -> io::Error {
 
 // SAFETY: the address, if there is one, is within the buffer's memory (`IoBufMut`: stable, its own for `bytes_total`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBufMut> Op for Recv<B> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, B>;
     const CANCEL: Cancel = Cancel::Idle;
 
     #[inline]
@@ -147,15 +154,10 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
     }
 
     #[inline(always)]
-    fn complete(mut self, done: Completion) -> Self::Output {
-        self.lent = std::ptr::null_mut();
+    fn complete(self, done: Completion) -> Self::Output {
         match done.result() {
-            Ok(_) if self.round == Round::Ask => {
-                self.round = Round::Told;
-                Step::Again(self)
-            }
-            Ok(n) => self.advance(n as usize),
-            Err(error) => self.finish(Err(error)),
+            Ok(n) => self.over(n as usize),
+            Err(error) => self.into_result(Err(error)),
         }
     }
 
@@ -176,7 +178,6 @@ unsafe impl<B: IoBufMut> Op for Recv<B> {
 }
 
 impl<B: IoBufMut> LaneOp for Recv<B> {
-    type Result = BufResult<usize, B>;
     const SIDE: Side = Side::In;
     const HASTENS: bool = true;
 
@@ -197,13 +198,29 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
         };
     }
 
+    #[inline(always)]
+    fn goes_on(&mut self, done: &Completion) -> bool {
+        let Ok(n) = done.result() else {
+            return false;
+        };
+        if self.round == Round::Ask {
+            self.round = Round::Told;
+        } else if self.wants_more(n as usize) {
+            self.filled += n as usize;
+        } else {
+            return false;
+        }
+        self.lent = std::ptr::null_mut();
+        true
+    }
+
     fn is_empty(&self) -> bool {
         self.capacity == self.filled
     }
 
-    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(mut self, lane: &Lane) -> Served<Self> {
         if self.capacity == 0 {
-            return Ok(self.finish(Ok(0)));
+            return Served::Over(self.into_result(Ok(0)));
         }
         let (start, room) = (self.buf.stable_mut_ptr(), self.capacity - self.filled);
         let filled = self.filled;
@@ -215,13 +232,17 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
             n
         });
         match served {
-            Some(Ok(n)) => Ok(self.advance(n)),
-            Some(Err(error)) => Ok(self.finish(Err(error))),
-            None => Err(self),
+            Some(Ok(n)) if self.wants_more(n) => {
+                self.filled += n;
+                Served::Part(self)
+            }
+            Some(Ok(n)) => Served::Over(self.over(n)),
+            Some(Err(error)) => Served::Over(self.into_result(Err(error))),
+            None => Served::Nothing(self),
         }
     }
 
-    fn stop(self) -> Self::Result {
+    fn stop(self) -> Self::Output {
         let result = match self.filled {
             0 => Err(cancelled()),
             filled => Ok(filled),
@@ -229,7 +250,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
         self.into_result(result)
     }
 
-    fn expire(mut self, lane: &Lane) -> Self::Result {
+    fn expire(mut self, lane: &Lane) -> Self::Output {
         self.lent = std::ptr::null_mut();
         if let Some(part) = self.abandon() {
             lane.put_back(part);
@@ -245,7 +266,7 @@ impl<B: IoBufMut> LaneOp for Recv<B> {
 pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
     Laned::new(
         fd.inner().clone(),
-        Recv::new(fd, buf, false, Stream::Socket(0)),
+        Recv::new(fd, buf, Extent::Some, Stream::Socket(0)),
     )
 }
 
@@ -253,7 +274,7 @@ pub fn recv<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
 pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
     Laned::new(
         fd.inner().clone(),
-        Recv::new(fd, buf, false, Stream::Socket(libc::MSG_PEEK)),
+        Recv::new(fd, buf, Extent::Some, Stream::Socket(libc::MSG_PEEK)),
     )
 }
 
@@ -264,13 +285,13 @@ pub fn peek<B: IoBufMut>(fd: &Fd, buf: B) -> Laned<Recv<B>> {
 pub fn recv_exact<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Whole<Laned<Recv<B>>> {
     Whole(Laned::new(
         fd.inner().clone(),
-        Recv::new(fd, buf, true, stream),
+        Recv::new(fd, buf, Extent::Full, stream),
     ))
 }
 
 /// Reads on from where the stream stands (`IORING_OP_READ`, Linux 5.6; read(2)).
 pub fn read<B: IoBufMut>(fd: &Fd, buf: B, stream: Stream) -> Laned<Recv<B>> {
-    Laned::new(fd.inner().clone(), Recv::new(fd, buf, false, stream))
+    Laned::new(fd.inner().clone(), Recv::new(fd, buf, Extent::Some, stream))
 }
 
 impl Fd {

@@ -11,7 +11,7 @@ use super::{cancelled, clamp};
 use crate::fd::{Fd, Kind};
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
@@ -31,15 +31,15 @@ pub struct RecvToEnd {
 }
 
 impl RecvToEnd {
-    fn done(self, result: io::Result<()>) -> Step<Self> {
+    fn over(self, result: io::Result<()>) -> BufResult<usize, Vec<u8>> {
         let read = self.buf.len() - self.had;
-        Step::Done((result.map(|()| read), self.buf))
+        (result.map(|()| read), self.buf)
     }
 }
 
 // SAFETY: the address is the spare room of the vector, on the heap, which nobody touches until the completion; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for RecvToEnd {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, Vec<u8>>;
     const CANCEL: Cancel = Cancel::Idle;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -57,16 +57,8 @@ unsafe impl Op for RecvToEnd {
         Holds::none()
     }
 
-    fn complete(mut self, done: Completion) -> Self::Output {
-        match done.result() {
-            Ok(0) => self.done(Ok(())),
-            Ok(n) => {
-                // SAFETY: the kernel has written the first n bytes of the spare room, and n is at most its length.
-                unsafe { self.buf.set_len(self.buf.len() + n as usize) };
-                Step::Again(self)
-            }
-            Err(error) => self.done(Err(error)),
-        }
+    fn complete(self, done: Completion) -> Self::Output {
+        self.over(done.result().map(drop))
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
@@ -88,31 +80,39 @@ unsafe impl Op for RecvToEnd {
 }
 
 impl LaneOp for RecvToEnd {
-    type Result = BufResult<usize, Vec<u8>>;
     const SIDE: Side = Side::In;
 
-    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn goes_on(&mut self, done: &Completion) -> bool {
+        let Ok(n @ 1..) = done.result() else {
+            return false;
+        };
+        // SAFETY: the kernel has written the first n bytes of the spare room, and n is at most its length.
+        unsafe { self.buf.set_len(self.buf.len() + n as usize) };
+        true
+    }
+
+    fn serve(mut self, lane: &Lane) -> Served<Self> {
         let buf = &mut self.buf;
         let served = lane.serve_bytes(false, |bytes| {
             buf.extend_from_slice(bytes);
             bytes.len()
         });
         match served {
-            Some(Ok(0)) => Ok(self.done(Ok(()))),
-            Some(Ok(_)) => Ok(Step::Again(self)),
-            Some(Err(error)) => Ok(self.done(Err(error))),
-            None => Err(self),
+            Some(Ok(0)) => Served::Over(self.over(Ok(()))),
+            Some(Ok(_)) => Served::Part(self),
+            Some(Err(error)) => Served::Over(self.over(Err(error))),
+            None => Served::Nothing(self),
         }
     }
 
-    fn stop(self) -> Self::Result {
+    fn stop(self) -> Self::Output {
         match self.buf.len() - self.had {
             0 => (Err(cancelled()), self.buf),
             read => (Ok(read), self.buf),
         }
     }
 
-    fn expire(mut self, lane: &Lane) -> Self::Result {
+    fn expire(mut self, lane: &Lane) -> Self::Output {
         if let Some(part) = self.abandon() {
             lane.put_back(part);
         }

@@ -12,7 +12,7 @@ use super::recv_message::gather;
 use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op};
 
@@ -27,7 +27,7 @@ pub struct Recvv<V> {
 
 // SAFETY: the address is the boxed list's, whose entries are the buffers' own (`IoVecBufMut`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, V>;
     const CANCEL: Cancel = Cancel::Idle;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -52,7 +52,7 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
                 cursor.set(cursor.get().wrapping_add(n as u64));
             }
         }
-        Step::Done((result, self.bufs))
+        (result, self.bufs)
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
@@ -73,21 +73,20 @@ unsafe impl<V: IoVecBufMut> Op for Recvv<V> {
 }
 
 impl<V: IoVecBufMut> LaneOp for Recvv<V> {
-    type Result = BufResult<usize, V>;
     const SIDE: Side = Side::In;
 
     fn is_empty(&self) -> bool {
         self.capacity == 0
     }
 
-    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(mut self, lane: &Lane) -> Served<Self> {
         if self.capacity == 0 {
-            return Ok(Step::Done((Ok(0), self.bufs)));
+            return Served::Over((Ok(0), self.bufs));
         }
         let bufs = &mut self.bufs;
         match lane.serve_bytes(false, |bytes| bufs.fill_from(bytes)) {
-            Some(result) => Ok(Step::Done((result, self.bufs))),
-            None => Err(self),
+            Some(result) => Served::Over((result, self.bufs)),
+            None => Served::Nothing(self),
         }
     }
 }

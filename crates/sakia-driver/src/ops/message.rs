@@ -16,7 +16,7 @@ use crate::kernel::abi::{Sqe, opcode};
 use crate::op::ancillary::Control;
 use crate::op::doubt::Teller;
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::Leftover;
 use crate::op::{Cancel, Completion, Holds, Op};
 
@@ -107,7 +107,7 @@ pub struct SendMsgTo<B> {
 
 // SAFETY: the addresses lead into the boxed header and the buffer's initialised memory (`IoBuf`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBuf> Op for SendMsgTo<B> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, B>;
     const CANCEL: Cancel = Cancel::Never;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -122,22 +122,21 @@ unsafe impl<B: IoBuf> Op for SendMsgTo<B> {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        Step::Done((done.result().map(|n| n as usize), self.buf))
+        (done.result().map(|n| n as usize), self.buf)
     }
 }
 
 impl<B: IoBuf> LaneOp for SendMsgTo<B> {
-    type Result = BufResult<usize, B>;
     const SIDE: Side = Side::Out;
 
     fn is_empty(&self) -> bool {
         self.bad.is_some()
     }
 
-    fn serve(mut self, _: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(mut self, _: &Lane) -> Served<Self> {
         match self.bad.take() {
-            Some(error) => Ok(Step::Done((Err(error), self.buf))),
-            None => Err(self),
+            Some(error) => Served::Over((Err(error), self.buf)),
+            None => Served::Nothing(self),
         }
     }
 }
@@ -178,7 +177,7 @@ pub struct SendMsg<V> {
 
 // SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`); the descriptor is held by its future (`LaneOp`).
 unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, V>;
     const CANCEL: Cancel = Cancel::Never;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -195,7 +194,7 @@ unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        Step::Done((done.result().map(|n| n as usize), self.bufs))
+        (done.result().map(|n| n as usize), self.bufs)
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
@@ -213,18 +212,17 @@ unsafe impl<V: IoVecBuf> Op for SendMsg<V> {
 }
 
 impl<V: IoVecBuf> LaneOp for SendMsg<V> {
-    type Result = BufResult<usize, V>;
     const SIDE: Side = Side::Out;
 
     fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(self, _: &Lane) -> Served<Self> {
         if self.len == 0 {
-            return Ok(Step::Done((Ok(0), self.bufs)));
+            return Served::Over((Ok(0), self.bufs));
         }
-        Err(self)
+        Served::Nothing(self)
     }
 }
 
@@ -260,8 +258,8 @@ pub struct SendFds<V> {
 }
 
 impl<V: IoVecBuf> SendFds<V> {
-    fn done(self, result: io::Result<usize>) -> Step<Self> {
-        Step::Done((result, (self.bufs, self.fds)))
+    fn over(self, result: io::Result<usize>) -> BufResult<usize, (V, Vec<OwnedFd>)> {
+        (result, (self.bufs, self.fds))
     }
 
     /// On a stream descriptors need a byte to travel with: without one the kernel would drop them and say nothing.
@@ -273,7 +271,7 @@ impl<V: IoVecBuf> SendFds<V> {
 // SAFETY: the addresses lead into the boxed header and list, whose entries are the buffers' own (`IoVecBuf`), and the control buffer's
 // vector; the descriptor is held by its future (`LaneOp`). The numbers in the control buffer are those of descriptors that the op owns.
 unsafe impl<V: IoVecBuf> Op for SendFds<V> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, (V, Vec<OwnedFd>)>;
     const CANCEL: Cancel = Cancel::Never;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -291,7 +289,7 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
 
     fn complete(self, done: Completion) -> Self::Output {
         let result = done.result().map(|n| n as usize);
-        self.done(result)
+        self.over(result)
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
@@ -312,16 +310,15 @@ unsafe impl<V: IoVecBuf> Op for SendFds<V> {
 }
 
 impl<V: IoVecBuf> LaneOp for SendFds<V> {
-    type Result = BufResult<usize, (V, Vec<OwnedFd>)>;
     const SIDE: Side = Side::Out;
 
     fn is_empty(&self) -> bool {
         self.is_stranded()
     }
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(self, _: &Lane) -> Served<Self> {
         if !self.is_stranded() {
-            return Err(self);
+            return Served::Nothing(self);
         }
         let result = if self.fds.is_empty() {
             Ok(0)
@@ -331,7 +328,7 @@ impl<V: IoVecBuf> LaneOp for SendFds<V> {
                 "on a stream, descriptors are sent with at least one byte",
             ))
         };
-        Ok(self.done(result))
+        Served::Over(self.over(result))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::doubt::{InDoubt, Teller};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::Leftover;
 use crate::op::{Cancel, Completion, Holds, Op};
 
@@ -46,18 +46,11 @@ impl<B: IoBuf> Send<B> {
         }
     }
 
+    /// `n` more bytes were sent.
     #[inline(always)]
-    fn advance(mut self, n: usize) -> Step<Self> {
+    fn advance(&mut self, n: usize) {
         self.sent += n;
         self.course.advance(n);
-        if !self.all || self.sent == self.len {
-            let sent = self.sent;
-            return Step::Done((Ok(sent), self.buf));
-        }
-        if n == 0 {
-            return Step::Done((Err(took_nothing()), self.buf));
-        }
-        Step::Again(self)
     }
 }
 
@@ -68,7 +61,7 @@ fn took_nothing() -> io::Error {
 
 // SAFETY: the address is within the buffer's initialised memory (`IoBuf`), which nobody writes while it is lent; the descriptor is held by its future (`LaneOp`).
 unsafe impl<B: IoBuf> Op for Send<B> {
-    type Output = Step<Self>;
+    type Output = BufResult<usize, B>;
     const CANCEL: Cancel = Cancel::Never;
 
     #[inline]
@@ -84,11 +77,15 @@ unsafe impl<B: IoBuf> Op for Send<B> {
     }
 
     #[inline(always)]
-    fn complete(self, done: Completion) -> Self::Output {
-        match done.result() {
-            Ok(n) => self.advance(n as usize),
-            Err(error) => Step::Done((Err(error), self.buf)),
-        }
+    fn complete(mut self, done: Completion) -> Self::Output {
+        let result = done.result().and_then(|n| {
+            self.advance(n as usize);
+            if self.all && self.sent != self.len {
+                return Err(took_nothing());
+            }
+            Ok(self.sent)
+        });
+        (result, self.buf)
     }
 
     fn abandon(&mut self) -> Option<Leftover> {
@@ -110,22 +107,33 @@ unsafe impl<B: IoBuf> Op for Send<B> {
 }
 
 impl<B: IoBuf> LaneOp for Send<B> {
-    type Result = BufResult<usize, B>;
     const SIDE: Side = Side::Out;
     const HASTENS: bool = true;
+
+    #[inline(always)]
+    fn goes_on(&mut self, done: &Completion) -> bool {
+        let Ok(n @ 1..) = done.result().map(|n| n as usize) else {
+            return false;
+        };
+        let more = self.all && self.sent + n != self.len;
+        if more {
+            self.advance(n);
+        }
+        more
+    }
 
     fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(self, _: &Lane) -> Served<Self> {
         if self.len == 0 {
-            return Ok(Step::Done((Ok(0), self.buf)));
+            return Served::Over((Ok(0), self.buf));
         }
-        Err(self)
+        Served::Nothing(self)
     }
 
-    fn stop(self) -> Self::Result {
+    fn stop(self) -> Self::Output {
         match self.sent {
             0 => (Err(cancelled()), self.buf),
             sent => (Ok(sent), self.buf),

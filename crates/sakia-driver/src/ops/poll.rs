@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use crate::fd::Fd;
 use crate::kernel::abi::{Sqe, opcode};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::{Cancel, Completion, Holds, Op};
 
 /// The op of [`readable`].
@@ -32,7 +32,7 @@ pub(super) fn asks_for_something(fd: RawFd) -> Sqe {
 
 // SAFETY: the SQE names no memory; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for Readable {
-    type Output = Step<Self>;
+    type Output = io::Result<()>;
     const CANCEL: Cancel = Cancel::Eager;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -41,22 +41,21 @@ unsafe impl Op for Readable {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        Step::Done(done.result().map(drop))
+        done.result().map(drop)
     }
 }
 
 impl LaneOp for Readable {
-    type Result = io::Result<()>;
     const SIDE: Side = Side::In;
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
-        Ok(Step::Done(Ok(())))
+    fn serve(self, _: &Lane) -> Served<Self> {
+        Served::Over(Ok(()))
     }
 }
 
 // SAFETY: the SQE names no memory; the descriptor is held by its future (`LaneOp`).
 unsafe impl Op for Writable {
-    type Output = Step<Self>;
+    type Output = io::Result<()>;
     const CANCEL: Cancel = Cancel::Eager;
 
     fn prepare(&mut self, sqe: &mut Sqe) -> Holds {
@@ -65,16 +64,15 @@ unsafe impl Op for Writable {
     }
 
     fn complete(self, done: Completion) -> Self::Output {
-        Step::Done(done.result().map(drop))
+        done.result().map(drop)
     }
 }
 
 impl LaneOp for Writable {
-    type Result = io::Result<()>;
     const SIDE: Side = Side::Out;
 
-    fn serve(self, _: &Lane) -> Result<Step<Self>, Self> {
-        Err(self)
+    fn serve(self, _: &Lane) -> Served<Self> {
+        Served::Nothing(self)
     }
 }
 

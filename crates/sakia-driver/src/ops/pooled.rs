@@ -19,7 +19,7 @@ use super::poll::asks_for_something;
 use crate::fd::{Fd, FdRef};
 use crate::kernel::abi::{First, Sqe, opcode};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Bytes, Leftover};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 use crate::pooled::lending::Supplied;
@@ -71,13 +71,6 @@ pub struct RecvPooled<W> {
     first: First,
 }
 
-/// What a completion comes to.
-enum Outcome {
-    Brought(Option<PooledBuf>),
-    Again,
-    Failed(io::Error),
-}
-
 impl<W: Way> RecvPooled<W> {
     pub(super) fn new(fd: &Fd, way: W) -> Laned<Self> {
         let op = Self {
@@ -90,31 +83,21 @@ impl<W: Way> RecvPooled<W> {
         Laned::new(fd.inner().clone(), op)
     }
 
-    fn outcome(&mut self, done: &mut Completion) -> Outcome {
-        let stage = std::mem::replace(&mut self.stage, Stage::Asking);
-        match (stage, done.result()) {
-            (Stage::Own(buf), Ok(n)) => Outcome::Brought((n > 0).then(|| buf.cut_to(n as usize))),
-            // Somebody else who has the socket has taken what was there.
-            (Stage::Own(_), Err(_)) if done.errno() == libc::EAGAIN => Outcome::Again,
-            (Stage::Asking, Ok(_)) if self.chooses => Outcome::Brought(done.take_buf()),
-            (Stage::Asking, Err(_)) if done.errno() == libc::ENOBUFS && self.chooses => {
-                self.stage = Stage::Needing(None);
-                Outcome::Again
-            }
-            (Stage::Asking, Ok(_)) => {
-                self.stage = Stage::Needing(None);
-                Outcome::Again
-            }
-            (_, Err(error)) => Outcome::Failed(error),
-            (Stage::Needing(_), Ok(_)) => Outcome::Again,
-        }
+    /// What a completion that it is over with has brought: nothing at the end.
+    #[inline(always)]
+    fn brought(&mut self, done: &mut Completion) -> io::Result<Option<PooledBuf>> {
+        let n = done.result()?;
+        Ok(match std::mem::replace(&mut self.stage, Stage::Asking) {
+            Stage::Own(buf) => (n > 0).then(|| buf.cut_to(n as usize)),
+            Stage::Asking | Stage::Needing(_) => done.take_buf(),
+        })
     }
 }
 
 // SAFETY: the SQE names a buffer of the pool that the op holds all of, on the heap, and that nobody reads before the completion; or none, and
 // the kernel chooses one that it was lent; beside it what `Way` promises. The descriptor is held by its future (`LaneOp`).
 unsafe impl<W: Way> Op for RecvPooled<W> {
-    type Output = Step<Self>;
+    type Output = io::Result<W::Output>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = W::YIELDS;
     const CHOOSES: bool = true;
@@ -138,30 +121,38 @@ unsafe impl<W: Way> Op for RecvPooled<W> {
 
     #[inline(always)]
     fn complete(mut self, mut done: Completion) -> Self::Output {
-        // The usual way, without a look at the others.
-        if matches!(self.stage, Stage::Asking) && self.chooses && done.result().is_ok() {
-            let buf = done.take_buf();
-            return Step::Done(Ok(self.way.deliver(buf, &mut done)));
-        }
-        match self.outcome(&mut done) {
-            Outcome::Brought(buf) => Step::Done(Ok(self.way.deliver(buf, &mut done))),
-            Outcome::Again => Step::Again(self),
-            Outcome::Failed(error) => Step::Done(Err(error)),
-        }
+        let buf = self.brought(&mut done)?;
+        Ok(self.way.deliver(buf, &mut done))
     }
 
     fn settle(&mut self, done: &mut Completion) -> Option<Leftover> {
-        match self.outcome(done) {
-            Outcome::Brought(buf) => Some(self.way.leave(buf, done)),
-            Outcome::Again => None,
-            Outcome::Failed(_) => Leftover::of_error(done),
+        if self.goes_on(done) {
+            return None;
+        }
+        match self.brought(done) {
+            Ok(buf) => Some(self.way.leave(buf, done)),
+            Err(_) => Leftover::of_error(done),
         }
     }
 }
 
 impl<W: Way> LaneOp for RecvPooled<W> {
-    type Result = io::Result<W::Output>;
     const SIDE: Side = Side::In;
+
+    #[inline(always)]
+    fn goes_on(&mut self, done: &Completion) -> bool {
+        let next = match self.stage {
+            Stage::Asking if self.chooses && done.errno() != libc::ENOBUFS => return false,
+            Stage::Asking if !self.chooses && done.result().is_err() => return false,
+            Stage::Asking => Stage::Needing(None),
+            // Somebody else who has the socket has taken what was there.
+            Stage::Own(_) if done.errno() == libc::EAGAIN => Stage::Asking,
+            Stage::Needing(_) if done.result().is_ok() => Stage::Asking,
+            Stage::Own(_) | Stage::Needing(_) => return false,
+        };
+        self.stage = next;
+        true
+    }
 
     fn aim(&mut self, fd: &FdRef) {
         self.chooses = fd.driver().lends_buffers();
@@ -183,10 +174,10 @@ impl<W: Way> LaneOp for RecvPooled<W> {
         Poll::Ready(())
     }
 
-    fn serve(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(mut self, lane: &Lane) -> Served<Self> {
         match self.way.serve(lane) {
-            Some(result) => Ok(Step::Done(result)),
-            None => Err(self),
+            Some(result) => Served::Over(result),
+            None => Served::Nothing(self),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::kernel::abi::{Sqe, opcode};
 use crate::kernel::call::Call;
 use crate::op::ancillary::{Ancillary, Control, hand_over};
 use crate::op::lane::{Lane, Side};
-use crate::op::laned::{LaneOp, Laned, Step};
+use crate::op::laned::{LaneOp, Laned, Served};
 use crate::op::leftover::{Beside, Bytes, Datagram, Leftover, Message};
 use crate::op::{Cancel, Completion, Holds, Op, Yields};
 
@@ -71,11 +71,17 @@ pub struct RecvMsg<V> {
 }
 
 impl<V: IoVecBufMut> RecvMsg<V> {
-    fn done(self, result: io::Result<Received>) -> Step<Self> {
-        Step::Done((result, self.bufs))
+    fn over(self, result: io::Result<Received>) -> BufResult<Received, V> {
+        (result, self.bufs)
     }
 
-    fn received(self, len: usize, from: SockAddr, truncated: bool, beside: Beside) -> Step<Self> {
+    fn received(
+        self,
+        len: usize,
+        from: SockAddr,
+        truncated: bool,
+        beside: Beside,
+    ) -> BufResult<Received, V> {
         let beside = Some(beside).filter(|_| self.takes).unwrap_or_default();
         let received = Received {
             len,
@@ -83,7 +89,7 @@ impl<V: IoVecBufMut> RecvMsg<V> {
             truncated,
             ancillary: hand_over(beside.arrived, beside.truncated),
         };
-        self.done(Ok(received))
+        self.over(Ok(received))
     }
 
     /// What came beside the bytes of a message that is here.
@@ -95,16 +101,18 @@ impl<V: IoVecBufMut> RecvMsg<V> {
         }
     }
 
-    fn serve_stream(mut self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve_stream(mut self, lane: &Lane) -> Served<Self> {
         let bufs = &mut self.bufs;
         match lane.serve_stream(self.peek, |bytes| bufs.fill_from(bytes)) {
-            Some(Ok((n, beside))) => Ok(self.received(n, SockAddr::none(), false, beside)),
-            Some(Err(error)) => Ok(self.done(Err(error))),
-            None => Err(self),
+            Some(Ok((n, beside))) => {
+                Served::Over(self.received(n, SockAddr::none(), false, beside))
+            }
+            Some(Err(error)) => Served::Over(self.over(Err(error))),
+            None => Served::Nothing(self),
         }
     }
 
-    fn serve_message(mut self, mut message: Message, lane: &Lane) -> Step<Self> {
+    fn serve_message(mut self, mut message: Message, lane: &Lane) -> BufResult<Received, V> {
         // A message that is longer than the buffers is cut, as the kernel cuts it.
         let n = self.bufs.fill_from(&message.data);
         let truncated = message.truncated || n < message.data.len();
@@ -122,7 +130,7 @@ impl<V: IoVecBufMut> RecvMsg<V> {
 // SAFETY: the addresses lead into the boxed header, the boxed list, whose entries are the buffers' own (`IoVecBufMut`), and the control
 // buffer's vector; the descriptor is held by its future (`LaneOp`); the SQE's address is the header's.
 unsafe impl<V: IoVecBufMut> Op for RecvMsg<V> {
-    type Output = Step<Self>;
+    type Output = BufResult<Received, V>;
     const CANCEL: Cancel = Cancel::Idle;
     const YIELDS: Yields = Yields::Message;
 
@@ -141,7 +149,7 @@ unsafe impl<V: IoVecBufMut> Op for RecvMsg<V> {
     fn complete(mut self, mut done: Completion) -> Self::Output {
         let n = match done.result() {
             Ok(n) => n as usize,
-            Err(error) => return self.done(Err(error)),
+            Err(error) => return self.over(Err(error)),
         };
         // SAFETY: the kernel has filled the list in order, n bytes in all.
         unsafe { self.bufs.set_init(n) };
@@ -191,24 +199,26 @@ pub(super) unsafe fn gather(list: &[libc::iovec], n: usize) -> Vec<u8> {
 }
 
 impl<V: IoVecBufMut> LaneOp for RecvMsg<V> {
-    type Result = BufResult<Received, V>;
     const SIDE: Side = Side::In;
 
     fn is_empty(&self) -> bool {
         self.shape == Shape::Stream && self.capacity == 0
     }
 
-    fn serve(self, lane: &Lane) -> Result<Step<Self>, Self> {
+    fn serve(self, lane: &Lane) -> Served<Self> {
         if self.is_empty() {
-            return Ok(self.received(0, SockAddr::none(), false, Beside::default()));
+            let none = self.received(0, SockAddr::none(), false, Beside::default());
+            return Served::Over(none);
         }
         match lane.take() {
-            Some(Leftover::Datagram(Datagram(message))) => Ok(self.serve_message(message, lane)),
+            Some(Leftover::Datagram(Datagram(message))) => {
+                Served::Over(self.serve_message(message, lane))
+            }
             Some(other) => {
                 lane.put_back(other);
                 self.serve_stream(lane)
             }
-            None => Err(self),
+            None => Served::Nothing(self),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Cancelling an op that somebody waits for: what its receipt says, and that no byte and no connection is lost by it.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -221,6 +222,96 @@ fn a_timed_out_read_of_a_file_leaves_its_cursor() {
     assert_eq!(result.unwrap_err().kind(), ErrorKind::TimedOut);
     assert_eq!(cursor.get(), 100);
     drop(fd);
+    end(&driver);
+}
+
+/// A part of what a read waits for that is here, but that its future was not told of: `read`, after three bytes and a turn.
+fn with_three_bytes<F: Future + Unpin>(
+    driver: &Rc<Driver>,
+    mut read: F,
+    peer: &mut UnixStream,
+) -> F {
+    assert!(poll(driver, &mut read).is_pending());
+    peer.write_all(b"one").unwrap();
+    turns(driver, 2);
+    read
+}
+
+#[test]
+fn a_part_of_which_a_cancelled_read_was_not_told_yet_counts() {
+    let driver = driver();
+    let (ours, mut peer) = pair(&driver);
+    let whole = ops::recv_exact(&ours, Vec::with_capacity(8), ops::Stream::Socket(0));
+    let whole = with_three_bytes(&driver, whole, &mut peer);
+    let Receipt::Completed(n, buf) = block_on(&driver, whole.cancel()) else {
+        panic!("three bytes are here");
+    };
+    assert_eq!((n.unwrap(), buf.as_slice()), (3, b"one".as_slice()));
+    let rest = with_three_bytes(&driver, ops::recv_to_end(&ours, b"had".to_vec()), &mut peer);
+    let Receipt::Completed(n, buf) = block_on(&driver, rest.cancel()) else {
+        panic!("three bytes are here");
+    };
+    assert_eq!((n.unwrap(), buf.as_slice()), (3, b"hadone".as_slice()));
+    drop(ours);
+    end(&driver);
+}
+
+#[test]
+fn a_part_of_which_a_read_was_not_told_when_its_time_is_over_goes_back_to_the_stream() {
+    let driver = driver();
+    let (ours, mut peer) = pair(&driver);
+    let whole = ops::recv_exact(&ours, Vec::with_capacity(8), ops::Stream::Socket(0));
+    let whole = with_three_bytes(&driver, whole, &mut peer);
+    assert!(expire(&driver, whole).0.is_err());
+    let next = block_on(&driver, ops::recv(&ours, Vec::with_capacity(8)));
+    assert_eq!(next.1, b"one");
+    let rest = with_three_bytes(&driver, ops::recv_to_end(&ours, b"had".to_vec()), &mut peer);
+    let (result, buf) = expire(&driver, rest);
+    assert!(result.is_err());
+    assert_eq!(buf, b"had", "as it was given");
+    let next = block_on(&driver, ops::recv(&ours, Vec::with_capacity(8)));
+    assert_eq!(next.1, b"one");
+    drop(ours);
+    end(&driver);
+}
+
+#[test]
+fn a_read_to_the_end_begins_with_what_a_dropped_one_has_left_and_goes_on() {
+    let driver = driver();
+    let (ours, mut peer) = pair(&driver);
+    let dropped = ops::recv_to_end(&ours, Vec::new());
+    drop(with_three_bytes(&driver, dropped, &mut peer));
+    peer.write_all(b"two").unwrap();
+    drop(peer);
+    let (n, all) = block_on(&driver, ops::recv_to_end(&ours, Vec::new()));
+    assert_eq!((n.unwrap(), all.as_slice()), (6, b"onetwo".as_slice()));
+    drop(ours);
+    end(&driver);
+}
+
+#[test]
+fn an_op_that_is_polled_after_its_end_panics_and_does_nothing_else() {
+    let driver = driver();
+    let (ours, mut peer) = pair(&driver);
+    peer.write_all(b"one").unwrap();
+    let mut read = ops::recv(&ours, Vec::with_capacity(8));
+    let mut nop = ops::nop();
+    assert_eq!(block_on(&driver, &mut read).1, b"one");
+    block_on(&driver, &mut nop).unwrap();
+    let again = [
+        catch_unwind(AssertUnwindSafe(|| drop(poll(&driver, &mut read)))),
+        catch_unwind(AssertUnwindSafe(|| drop(poll(&driver, &mut nop)))),
+    ];
+    for panic in again {
+        let panic = panic.expect_err("it has ended");
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied());
+        assert_eq!(text, Some("an op was polled after it had completed"));
+    }
+    peer.write_all(b"two").unwrap();
+    let next = block_on(&driver, ops::recv(&ours, Vec::with_capacity(8)));
+    assert_eq!(next.1, b"two");
+    drop((read, nop, ours));
     end(&driver);
 }
 
