@@ -30,8 +30,11 @@ pub trait Rt: 'static {
 
     fn sleep(time: Duration) -> impl Future<Output = ()> + 'static;
 
-    /// Was the future ready in time?
-    fn timeout<F: Future>(time: Duration, future: F) -> impl Future<Output = bool>;
+    /// The future's output if it is ready in time: what the system has for it as it comes, for each function around it moves the future once more.
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>>;
 
     /// Echoes on every connection to this port, with a buffer of so many bytes each.
     fn serve(port: u16, buf: usize) -> impl Future<Output = ()> + 'static;

@@ -78,8 +78,11 @@ impl<const WORKER: bool> Rt for Tokio<WORKER> {
         tokio::time::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        tokio::time::timeout(time, future).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        tokio::time::timeout(time, future)
     }
 
     async fn serve(port: u16, buf: usize) {

@@ -77,8 +77,11 @@ impl Rt for Compio {
         compio::time::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        compio::time::timeout(time, future).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        compio::time::timeout(time, future)
     }
 
     async fn serve(port: u16, buf: usize) {

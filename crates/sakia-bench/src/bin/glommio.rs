@@ -42,9 +42,11 @@ impl Rt for Glommio {
         glommio::timer::sleep(time).await;
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        let inner = async move { Ok(future.await) };
-        glommio::timer::timeout(time, inner).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        glommio::timer::timeout(time, async move { Ok(future.await) })
     }
 
     async fn serve(port: u16, buf: usize) {

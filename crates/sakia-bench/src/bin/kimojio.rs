@@ -46,10 +46,11 @@ impl Rt for Kimojio {
         operations::sleep(time).await.expect("the time comes");
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
         operations::timeout_at(Instant::now() + time, future)
-            .await
-            .is_ok()
     }
 
     async fn serve(port: u16, buf: usize) {

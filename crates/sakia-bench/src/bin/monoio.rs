@@ -54,8 +54,11 @@ impl Rt for Monoio {
         monoio::time::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        monoio::time::timeout(time, future).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        monoio::time::timeout(time, future)
     }
 
     async fn serve(port: u16, buf: usize) {

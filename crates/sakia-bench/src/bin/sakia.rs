@@ -76,8 +76,11 @@ impl Rt for Sakia {
         sakia::time::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        sakia::time::timeout(time, future).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        sakia::time::timeout(time, future)
     }
 
     async fn serve(port: u16, buf: usize) {

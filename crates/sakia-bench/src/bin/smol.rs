@@ -61,16 +61,16 @@ impl Rt for Smol {
         Timer::after(time).await;
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        let inner = async {
-            future.await;
-            true
-        };
-        let limit = async {
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        let inner = async move { Ok(future.await) };
+        let limit = async move {
             Timer::after(time).await;
-            false
+            Err(())
         };
-        inner.or(limit).await
+        inner.or(limit)
     }
 
     async fn serve(port: u16, buf: usize) {

@@ -50,8 +50,11 @@ impl Rt for TokioUring {
         tokio::time::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
-        tokio::time::timeout(time, future).await.is_ok()
+    fn timeout<F: Future>(
+        time: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, impl Sized>> {
+        tokio::time::timeout(time, future)
     }
 
     async fn serve(port: u16, buf: usize) {

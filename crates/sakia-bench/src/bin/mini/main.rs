@@ -81,13 +81,13 @@ impl<R: Refs> Rt for Mini<R> {
         clock::sleep(time)
     }
 
-    async fn timeout<F: Future>(time: Duration, future: F) -> bool {
+    async fn timeout<F: Future>(time: Duration, future: F) -> Result<F::Output, impl Sized> {
         let (mut future, mut limit) = (pin!(future), pin!(clock::limit(time)));
         std::future::poll_fn(|cx| {
-            if future.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(true);
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok::<_, ()>(output));
             }
-            limit.as_mut().poll(cx).map(|()| false)
+            limit.as_mut().poll(cx).map(|()| Err(()))
         })
         .await
     }
