@@ -144,7 +144,7 @@ impl<O: Op> Flight<O> {
     /// The op is ours again, where it lies: the caller has its last completion, or knows that there will be none, and has not taken it out.
     #[inline]
     fn land(&mut self) {
-        debug_assert_ne!(self.stage, Stage::GONE);
+        assert!(!self.is_gone(), "{POLLED_AGAIN}");
         self.stage = Stage::IDLE;
     }
 
@@ -217,7 +217,6 @@ impl<O: Op> Flight<O> {
         done: Option<Completion>,
         cx: &mut Context<'_>,
     ) -> Poll<Completion> {
-        assert!(!self.is_gone(), "{POLLED_AGAIN}");
         if let Some(done) = done {
             self.land();
             return Poll::Ready(done);

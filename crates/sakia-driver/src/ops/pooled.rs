@@ -141,17 +141,17 @@ impl<W: Way> LaneOp for RecvPooled<W> {
 
     #[inline(always)]
     fn goes_on(&mut self, done: &Completion) -> bool {
-        let next = match self.stage {
-            Stage::Asking if self.chooses && done.errno() != libc::ENOBUFS => return false,
-            Stage::Asking if !self.chooses && done.result().is_err() => return false,
-            Stage::Asking => Stage::Needing(None),
+        let (goes_on, next) = match self.stage {
+            Stage::Asking if self.chooses => (done.errno() == libc::ENOBUFS, Stage::Needing(None)),
+            Stage::Asking => (done.result().is_ok(), Stage::Needing(None)),
             // Somebody else who has the socket has taken what was there.
-            Stage::Own(_) if done.errno() == libc::EAGAIN => Stage::Asking,
-            Stage::Needing(_) if done.result().is_ok() => Stage::Asking,
-            Stage::Own(_) | Stage::Needing(_) => return false,
+            Stage::Own(_) => (done.errno() == libc::EAGAIN, Stage::Asking),
+            Stage::Needing(_) => (done.result().is_ok(), Stage::Asking),
         };
-        self.stage = next;
-        true
+        if goes_on {
+            self.stage = next;
+        }
+        goes_on
     }
 
     fn aim(&mut self, fd: &FdRef) {
